@@ -31,20 +31,16 @@ Value tile::getTensorAddress(Emitter &e, DecayedProductsOp op,
       e, tensor, adaptor.getCoords().slice(first, coords.size()), element);
 }
 
+std::array<Value, 2> tile::getDecayBlocks(Emitter &e, Value warp) {
+  return {warp, e.sub(e.c32(kDecayBlocks - 1), warp)};
+}
+
 Value tile::getSumAddress(Emitter &e, Value scratch, Value row, Value column,
                           int64_t columns) {
-  constexpr int64_t turnedBytes = 64;
+  constexpr int64_t turnedBytes = 16;
   Value turn = e.mul(e.band(row, e.c32(1)), turnedBytes);
   Value byte = e.bxor(e.mul(column, 4), turn);
   return e.add(e.add(scratch, e.mul(row, columns * 4)), byte);
-}
-
-/// Returns a gate, bounded and times log2 e.
-static Value scaleGate(Emitter &e, Value gate) {
-  Value least =
-      LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastGate));
-  return LLVM::FMulOp::create(e.builder, e.loc, least,
-                              e.cf32(llvm::numbers::log2e));
 }
 
 SmallVector<Value> tile::loadGlobalIf(Emitter &e, Value condition,
@@ -107,6 +103,7 @@ private:
   }
   /// Sums four channels of the warp's two blocks.
   void sumBlocks(Value channel);
+  SmallVector<Value> addRow(ArrayRef<Value> sums, ArrayRef<Value> gates);
   void writeChannel(Value channel);
   Value isSteep();
   void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
@@ -120,38 +117,57 @@ private:
 } // namespace
 
 void FactorWriter::sumBlocks(Value channel) {
-  constexpr int64_t warpRows = 16;
-  Value row = e.mul(e.warpInGroup(), warpRows);
   Value valid = e.trunc32(adaptor.getValid());
   Value stride = globalStride(e, adaptor.getG(), op.getDim());
   Value base =
       getTensorAddress(e, op, adaptor, /*i=*/0, adaptor.getG(), e.f32());
-  base = offsetPointer(
-      e, base, e.add(e.mul(e.ext64(row), stride), e.ext64(channel)), e.f32());
+  std::array<Value, 2> blocks = getDecayBlocks(e, e.warpInGroup());
   // All loads are on their way before the first is waited for.
   SmallVector<SmallVector<Value>> gates;
-  for (int64_t i = 0; i < warpRows; ++i) {
-    Value isThere = e.cmp(LLVM::ICmpPredicate::ult, e.add(row, i), valid);
-    Value pointer = offsetPointer(e, base, e.mul(stride, i), e.f32());
-    gates.push_back(loadGlobalIf(e, isThere, pointer, e.f32(), kLaneColumns));
-  }
-  for (int64_t block = 0; block < warpRows / kDecayRows; ++block) {
-    SmallVector<Value> sums(kLaneColumns, e.cf32(0));
-    for (int64_t i = block * kDecayRows; i < (block + 1) * kDecayRows; ++i) {
-      for (auto [sum, gate] : llvm::zip_equal(sums, gates[i])) {
-        gate = scaleGate(e, gate);
-        sum = LLVM::FAddOp::create(e.builder, e.loc, sum, gate);
-        least = least ? LLVM::MinNumOp::create(e.builder, e.loc, least, gate)
-                            .getResult()
-                      : gate;
-      }
-      e.storeSharedVector(sums, getSumAddress(e, adaptor.getScratch(),
-                                              e.add(row, i), channel, columns));
+  for (Value block : blocks) {
+    Value row = e.mul(block, kDecayRows);
+    Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(channel));
+    Value first = offsetPointer(e, base, offset, e.f32());
+    for (int64_t i = 0; i < kDecayRows; ++i) {
+      Value isThere = e.cmp(LLVM::ICmpPredicate::ult, e.add(row, i), valid);
+      Value pointer = offsetPointer(e, first, e.mul(stride, i), e.f32());
+      gates.push_back(loadGlobalIf(e, isThere, pointer, e.f32(), kLaneColumns));
     }
-    Value place = e.add(e.mul(e.warpInGroup(), 2), block);
-    e.storeSharedVector(
-        sums, e.add(address(channel, sumsByte), e.mul(place, columns * 4)));
   }
+  ArrayRef<SmallVector<Value>> rest = gates;
+  for (Value block : blocks) {
+    SmallVector<Value> sums;
+    for (int64_t i = 0; i < kDecayRows; ++i) {
+      sums = addRow(sums, rest.front());
+      rest = rest.drop_front();
+      Value row = e.add(e.mul(block, kDecayRows), i);
+      e.storeSharedVector(
+          sums, getSumAddress(e, adaptor.getScratch(), row, channel, columns));
+    }
+    e.storeSharedVector(
+        sums, e.add(address(channel, sumsByte), e.mul(block, columns * 4)));
+  }
+}
+
+/// Returns `sums`, none at first, and a row of gates: bounded and times log2 e.
+SmallVector<Value> FactorWriter::addRow(ArrayRef<Value> sums,
+                                        ArrayRef<Value> gates) {
+  Value log2e = e.cf32(llvm::numbers::log2e);
+  SmallVector<Value> added;
+  for (auto [i, gate] : llvm::enumerate(gates)) {
+    least =
+        least
+            ? LLVM::MinNumOp::create(e.builder, e.loc, least, gate).getResult()
+            : gate;
+    Value bounded =
+        LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastGate));
+    if (sums.empty())
+      added.push_back(LLVM::FMulOp::create(e.builder, e.loc, bounded, log2e));
+    else
+      added.push_back(
+          LLVM::FMAOp::create(e.builder, e.loc, bounded, log2e, sums[i]));
+  }
+  return added;
 }
 
 /// A branch on it is one that all lanes take. NaNs are not looked for: what is

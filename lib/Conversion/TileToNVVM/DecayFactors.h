@@ -10,8 +10,6 @@
 #include "Emitter.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
-#include "llvm/Support/MathExtras.h"
-
 namespace mlir::wyvern::tile {
 
 /// Rows of a block whose factors are products of those of its rows and one of
@@ -19,9 +17,9 @@ namespace mlir::wyvern::tile {
 constexpr int64_t kDecayRows = 8, kDecayBlocks = kAccRows / kDecayRows;
 /// Gates count as no less: its exp is zero in f32, and sums stay numbers.
 constexpr double kLeastGate = -104;
-/// Gates between tokens of one block count as no less, times log2 e: products
-/// of their factors stay numbers (delta.sum_to_middle).
-constexpr double kLeastNear = -16 * llvm::numbers::log2e;
+/// Gates between tokens of one block count as no less: products of their
+/// factors stay numbers (delta.sum_to_middle).
+constexpr double kLeastNear = -16;
 
 /// What a row's own factor, to the begin or the end of its block of 8, is
 /// multiplied by, for each block: so it reaches the begin or the end of the
@@ -37,6 +35,10 @@ Value getTensorAddress(Emitter &e, DecayedProductsOp op,
 /// not read, where `condition` does not hold.
 SmallVector<Value> loadGlobalIf(Emitter &e, Value condition, Value pointer,
                                 Type element, unsigned count);
+/// Returns the blocks of 8 rows that warp `warp` of four has: the first ones in
+/// turn, and the last ones in the opposite order, so that all warps' rows have
+/// as many rows in front of them.
+std::array<Value, 2> getDecayBlocks(Emitter &e, Value warp);
 /// The scratch tile, part by part: sums of gates, tables of factors, and what
 /// warps hand each other.
 constexpr int64_t getFactorsByte(int64_t columns) {
@@ -47,8 +49,8 @@ constexpr int64_t getExchangeByte(int64_t columns) {
 }
 /// Returns the address of the sums of the gates of a block of 8 rows up to row
 /// `row`, of four channels from `column` on, a multiple of four: bounded and
-/// times log2 e. Rows of odd number have their halves of 32 channels in turn,
-/// so that 8 lanes find two rows of 16 channels in banks of their own.
+/// times log2 e. Rows of odd number have the halves of 8 channels in turn, so
+/// that 8 lanes find a half of 32 channels of two rows in banks of their own.
 Value getSumAddress(Emitter &e, Value scratch, Value row, Value column,
                     int64_t columns);
 /// Returns the byte in the scratch tile of element 0 of the factors of block 0;

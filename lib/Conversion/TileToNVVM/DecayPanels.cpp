@@ -10,11 +10,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-/// Channels of a lane.
-static constexpr int64_t kLaneColumns = 4;
-/// Bytes that one panel's right operands take, and those of them that are for
-/// the next warp.
-static constexpr int64_t kPanelBytes = 2048, kPartBytes = 1024;
+/// Channels of a lane in a panel, and in a pair of them.
+static constexpr int64_t kLaneColumns = 4, kPairLaneColumns = 8;
+/// Bytes of a warp's part of the right operands of a level, of all of a level,
+/// and of a panel's three levels.
+static constexpr int64_t kPartBytes = 256, kLevelBytes = 4 * kPartBytes,
+                         kPanelBytes = 3 * kLevelBytes;
 
 static Value fsub(Emitter &e, Value a, Value b) {
   return LLVM::FSubOp::create(e.builder, e.loc, a, b);
@@ -75,10 +76,9 @@ DecayPanels::DecayPanels(Emitter &e, DecayedProductsOp op,
       scratch(adaptor.getScratch()), lane(e.laneId()),
       warp(e.urem(e.warpNumber(), kWarpgroupWarps)) {
   Value valid = e.trunc32(adaptor.getValid());
-  Value row = AccPosition::get(e).row0;
+  blocks = getDecayBlocks(e, warp);
   for (int64_t half : {0, 1})
-    isThere[half] =
-        e.cmp(LLVM::ICmpPredicate::ult, e.add(row, 8 * half), valid);
+    isThere[half] = e.cmp(LLVM::ICmpPredicate::ult, getRow(half), valid);
   unsigned tensor = 1; // behind the gates
   for (auto [global, converted] :
        llvm::zip_equal(op.getRows(), adaptor.getRows()))
@@ -95,15 +95,28 @@ DecayPanels::Rows DecayPanels::locate(unsigned tensor, Value global,
   Type element = type.getTensor().getElementType();
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   Value base = getTensorAddress(e, op, adaptor, tensor, global, element);
-  Value row = AccPosition::get(e).row0;
-  Value column = e.mul(e.urem(lane, 4), kLaneColumns);
-  if (std::optional<int64_t> stride = type.getStaticStride(op.getDim()))
-    return {base, e.mul(e.add(e.mul(row, *stride), column), bytes),
-            e.c64(*stride * kDecayRows * bytes)};
+  Value column = getColumn(e.c32(0));
+  if (std::optional<int64_t> stride = type.getStaticStride(op.getDim())) {
+    std::array<Value, 2> offsets;
+    for (int64_t half : {0, 1})
+      offsets[half] = e.mul(e.add(e.mul(getRow(half), *stride), column), bytes);
+    return {base, offsets, Value()};
+  }
   Value stride = globalStride(e, global, op.getDim());
-  Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(column));
-  return {offsetPointer(e, base, offset, element), Value(),
-          e.mul(stride, kDecayRows * bytes)};
+  Value offset = e.add(e.mul(e.ext64(getRow(0)), stride), e.ext64(column));
+  Value apart = e.mul(e.sub(blocks[1], blocks[0]), kDecayRows * bytes);
+  return {offsetPointer(e, base, offset, element),
+          {},
+          e.mul(e.ext64(apart), stride)};
+}
+
+Value DecayPanels::getRow(int64_t half) {
+  return e.add(e.mul(blocks[half], kDecayRows), e.udiv(lane, 4));
+}
+
+Value DecayPanels::getColumn(Value number) {
+  return e.add(e.mul(number, kPairColumns),
+               e.mul(e.urem(lane, 4), kPairLaneColumns));
 }
 
 /// Opaque: LLVM would keep what does not change from panel to panel.
@@ -115,31 +128,35 @@ Value DecayPanels::getAddress(const Rows &rows, int64_t half, Value number) {
              rows.pointer.getType())
         .front();
   };
-  Value panel = e.mul(number, kPanelColumns * bytes);
-  if (rows.offset)
-    panel = e.add(panel, rows.offset);
-  Value pointer = add(rows.pointer, e.ext64(panel));
+  Value pair = e.mul(number, kPairColumns * bytes);
+  if (Value offset = rows.offsets[half])
+    return add(rows.pointer, e.ext64(e.add(pair, offset)));
+  Value pointer = add(rows.pointer, e.ext64(pair));
   return half == 0 ? pointer : add(pointer, rows.step);
 }
 
-Value DecayPanels::getPartPlace(Value number) {
-  Value panel = e.mul(e.band(number, e.c32(1)), kPanelBytes);
-  Value first = e.add(scratch, getExchangeByte(columns));
-  return e.add(e.add(first, panel), e.mul(lane, 8));
+Value DecayPanels::getPlace(DecayLevel level, Value of) {
+  int64_t byte = getExchangeByte(columns) + panel * kPanelBytes +
+                 static_cast<int64_t>(level) * kLevelBytes;
+  Value first = e.add(scratch, e.mul(lane, 8));
+  return e.add(e.add(first, e.mul(of, kPartBytes)), byte);
 }
 
-Value DecayPanels::getFarPlace(Value number) {
-  return e.add(getPartPlace(number), kPartBytes);
+/// A warp has blocks i and 7 - i: a bit of their numbers is set in one of them.
+Value DecayPanels::isLater(DecayLevel level, int64_t half) {
+  Value bit = e.c32(1 << static_cast<int64_t>(level));
+  return e.cmp(LLVM::ICmpPredicate::ne, e.band(blocks[half], bit), e.c32(0));
 }
 
-Value DecayPanels::isOdd() {
-  return e.cmp(LLVM::ICmpPredicate::ne, e.band(warp, e.c32(1)), e.c32(0));
-}
-Value DecayPanels::isUpper() {
-  return e.cmp(LLVM::ICmpPredicate::uge, warp, e.c32(2));
-}
-Value DecayPanels::isWarp(int64_t number) {
-  return e.cmp(LLVM::ICmpPredicate::eq, warp, e.c32(number));
+/// Block 7 - i of a warp is behind all first ones. Those of which blocks 2 and
+/// 3, or 6 and 7, are the later ones come from warps 0 and 1, or 3 and 2.
+Value DecayPanels::getMaker(DecayLevel level, int64_t i) {
+  if (level == DecayLevel::next)
+    return e.bxor(warp, e.c32(1));
+  if (level == DecayLevel::middle64)
+    return e.c32(i);
+  Value isFirst = e.cmp(LLVM::ICmpPredicate::ult, warp, e.c32(2));
+  return e.select(isFirst, e.c32(3 - i), e.c32(i));
 }
 
 //===----------------------------------------------------------------------===//
@@ -152,7 +169,7 @@ void DecayPanels::load(Value number, const Conditions &conditions) {
     for (int64_t half : {0, 1})
       llvm::append_range(loaded, loadGlobalIf(e, conditions[half],
                                               getAddress(from, half, number),
-                                              e.i32(), kRowRegisters));
+                                              e.i32(), kPairRegisters));
 }
 
 void DecayPanels::loadNext(Value number) {
@@ -170,9 +187,9 @@ void DecayPanels::loadFirst() {
   for (const Rows &from : rows)
     for (int64_t half : {0, 1})
       for (int64_t line = 0; line < lines; line += lanes) {
-        // A lane's pointer is a panel's quarter further than the one before.
-        Value bytes =
-            e.add(e.mul(place, lineBytes - 2 * kLaneColumns), line * lineBytes);
+        // A lane's pointer is a pair's quarter further than the one before.
+        Value bytes = e.add(e.mul(place, lineBytes - 2 * kPairLaneColumns),
+                            line * lineBytes);
         Value isLine =
             e.cmp(LLVM::ICmpPredicate::ult, e.add(place, line), e.c32(lines));
         Value holds = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(),
@@ -185,18 +202,25 @@ void DecayPanels::loadFirst() {
 }
 
 void DecayPanels::storeOuts(const DecayRow &row) {
-  for (const auto &[i, to] : llvm::enumerate(outs)) {
-    int64_t source = op.getSource()[i];
-    bool isEnd = op.getToEnd()[i];
-    SmallVector<Value> operands =
+  SmallVector<SmallVector<Value>> scaled;
+  for (const auto &[source, isEnd] :
+       llvm::zip_equal(op.getSource(), op.getToEnd()))
+    scaled.push_back(
         scale(isEnd ? row.ends[source] : row.begins[source],
-              loadFactors(row, isEnd ? DecayReach::end : DecayReach::begin));
-    operands.push_back(getAddress(to, row.half, row.panel));
+              loadFactors(row, isEnd ? DecayReach::end : DecayReach::begin)));
+  if (panel == 0) {
+    kept[row.half] = std::move(scaled);
+    return;
+  }
+  for (const auto &[i, to] : llvm::enumerate(outs)) {
+    SmallVector<Value> operands = std::move(kept[row.half][i]);
+    llvm::append_range(operands, scaled[i]);
+    operands.push_back(getAddress(to, row.half, row.pair));
     operands.push_back(
         LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), isThere[row.half]));
-    e.ptx("{\n.reg .pred there;\nsetp.ne.b32 there, $3, 0;\n"
-          "@there st.global.v2.b32 [$2], {$0, $1};\n}",
-          "r,r,l,r", operands, {});
+    e.ptx("{\n.reg .pred there;\nsetp.ne.b32 there, $5, 0;\n"
+          "@there st.global.v4.b32 [$4], {$0, $1, $2, $3};\n}",
+          "r,r,r,r,l,r", operands, {});
   }
 }
 
@@ -212,18 +236,17 @@ SmallVector<Value> DecayPanels::pack(ArrayRef<Value> values) {
 
 SmallVector<Value> DecayPanels::loadFactors(const DecayRow &row,
                                             DecayReach reach) {
-  // The warp's first block, and the lane's channels of the panel.
-  Value column = e.add(e.mul(row.panel, kPanelColumns),
-                       e.mul(e.urem(lane, 4), kLaneColumns));
-  Value first =
-      e.add(scratch, e.mul(e.add(e.mul(warp, 2 * columns), column), 4));
-  int64_t byte = getFactorByte(reach, columns) + row.half * columns * 4;
-  return e.loadSharedVector(e.f32(), kLaneColumns, first, byte);
+  // Of the row's block, the lane's channels of the panel.
+  Value first = e.add(e.mul(blocks[row.half], columns), getColumn(row.pair));
+  return e.loadSharedVector(
+      e.f32(), kLaneColumns, e.add(scratch, e.mul(first, 4)),
+      getFactorByte(reach, columns) + panel * kLaneColumns * 4);
 }
 
 SmallVector<Value> DecayPanels::scale(ArrayRef<Value> values,
                                       ArrayRef<Value> factors) {
-  return pack(multiply(e, values, factors));
+  return pack(factors.empty() ? to_vector(values)
+                              : multiply(e, values, factors));
 }
 
 /// Returns the exponents of a row to the middle of its block, negative in front
@@ -245,7 +268,8 @@ SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> sums) {
   return llvm::map_to_vector(sums, [&](Value sum) {
     Value before = e.shuffleShift(sum, 4, /*up=*/true);
     Value gate = fma(e, fneg(e, before), isNotFirst, sum);
-    gate = LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastNear));
+    gate = LLVM::MaximumOp::create(e.builder, e.loc, gate,
+                                   e.cf32(kLeastNear * llvm::numbers::log2e));
     // Of each half of the block up to the row: rows 2 and 3 get what 0 and 1
     // add up to.
     Value part = fma(e, e.shuffleShift(gate, 4, /*up=*/true), isSecond, gate);
@@ -257,18 +281,15 @@ SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> sums) {
 /// Returns what the sums up to a row, and those of the block and of its first
 /// half, make of it. What is left of the first half is negative behind it.
 DecayPanels::Exponents DecayPanels::readExponents(Value number, int64_t half) {
-  Value row = AccPosition::get(e).row0;
-  Value column =
-      e.add(e.mul(number, kPanelColumns), e.mul(e.urem(lane, 4), kLaneColumns));
+  Value column = e.add(getColumn(number), panel * kLaneColumns);
   auto read = [&](Value row) {
-    return e.loadSharedVector(
-        e.f32(), kLaneColumns,
-        getSumAddress(e, scratch, e.add(row, 8 * half), column, columns));
+    return e.loadSharedVector(e.f32(), kLaneColumns,
+                              getSumAddress(e, scratch, row, column, columns));
   };
   Exponents exponents;
-  exponents.toBegin = read(row);
+  exponents.toBegin = read(getRow(half));
   // Row 3 of the block, and the last one.
-  Value first = e.band(row, e.c32(~(kDecayRows - 1)));
+  Value first = e.mul(blocks[half], kDecayRows);
   SmallVector<Value> middle = read(e.add(first, kDecayRows / 2 - 1));
   SmallVector<Value> total = read(e.add(first, kDecayRows - 1));
   SmallVector<Value> near;
@@ -284,13 +305,14 @@ DecayPanels::Exponents DecayPanels::readExponents(Value number, int64_t half) {
   return exponents;
 }
 
-/// Returns the row of each tensor.
+/// Returns row `half` of each tensor, its part of a panel.
 static SmallVector<SmallVector<Value>>
-unpackRows(Emitter &e, ArrayRef<Value> loaded, int64_t half) {
+unpackRows(Emitter &e, ArrayRef<Value> loaded, int64_t half, int64_t panel) {
   SmallVector<SmallVector<Value>> rows;
-  for (; !loaded.empty(); loaded = loaded.drop_front(2 * kRowRegisters)) {
+  for (; !loaded.empty(); loaded = loaded.drop_front(2 * kPairRegisters)) {
     SmallVector<Value> values;
-    for (Value pair : loaded.slice(half * kRowRegisters, kRowRegisters)) {
+    for (Value pair : loaded.slice(
+             half * kPairRegisters + panel * kRowRegisters, kRowRegisters)) {
       auto [low, high] = extendHalves(e, pair, e.builder.getBF16Type());
       values.append({low, high});
     }
@@ -301,23 +323,20 @@ unpackRows(Emitter &e, ArrayRef<Value> loaded, int64_t half) {
 
 DecayRow DecayPanels::make(Value number, int64_t half) {
   DecayRow row;
-  row.panel = number;
+  row.pair = number;
   row.half = half;
   Exponents exponents = readExponents(number, half);
   SmallVector<Value> begin = exponentiate(e, exponents.toBegin);
   SmallVector<Value> end = exponentiate(e, exponents.toEnd);
-  row.rows = unpackRows(e, taken, half);
+  row.rows = unpackRows(e, taken, half, panel);
   for (ArrayRef<Value> values : row.rows) {
     row.begins.push_back(multiply(e, values, begin));
     row.ends.push_back(multiply(e, values, end));
   }
-  row.toEnd = pack(row.ends[op.getRight()]);
   SmallVector<Value> near = exponentiate(e, exponents.near);
   for (int64_t left : op.getLeft())
-    row.lefts.push_back({pack(multiply(e, row.rows[left], near)),
-                         pack(row.begins[left]), row.begins[left]});
-  row.nearRight =
-      pack(multiply(e, row.rows[op.getRight()],
-                    exponentiate(e, exponents.near, /*isNegated=*/true)));
+    row.near.push_back(scale(row.rows[left], near));
+  row.nearRight = scale(row.rows[op.getRight()],
+                        exponentiate(e, exponents.near, /*isNegated=*/true));
   return row;
 }

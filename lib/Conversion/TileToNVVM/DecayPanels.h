@@ -15,29 +15,29 @@
 
 namespace mlir::wyvern::tile {
 
-/// Channels of a panel: what one mma.sync sums over.
-constexpr int64_t kPanelColumns = 16;
-/// Registers of a left operand of it, and those of one of a lane's two rows:
-/// register 2 j + half has pair j, two of 16 bits, of row `half`.
-constexpr int64_t kPanelRegisters = 4, kRowRegisters = 2;
+/// Channels of a panel, what one mma.sync sums over, and of a pair of panels:
+/// of these a lane has 8 side by side, half of them in each panel.
+constexpr int64_t kPanelColumns = 16, kPairColumns = 2 * kPanelColumns;
+/// Registers of a row of an operand, pairs of 16 bits, and of a row of a pair
+/// of panels as it is loaded and stored.
+constexpr int64_t kRowRegisters = 2, kPairRegisters = 2 * kRowRegisters;
+
+/// How far two blocks of 8 rows are apart: side by side in 16 rows, in 32, or
+/// in 64.
+enum class DecayLevel { next, middle32, middle64 };
 
 /// What a lane has of one of its rows of a panel: lists of four f32, or of two
 /// registers of an operand.
 struct DecayRow {
-  /// A left operand: scaled to the middle of its block of 8, and to the begin
-  /// of that.
-  struct Left {
-    SmallVector<Value> near, toBegin, begins;
-  };
-
-  Value panel;                          ///< its number
+  Value pair;                           ///< the number of the pair of panels
   int64_t half;                         ///< the row's
   SmallVector<SmallVector<Value>> rows; ///< as they were loaded
-  /// The rows times their factors to the begin and the end of their blocks.
+  /// The rows times their factors to the begin and the end of their block.
   SmallVector<SmallVector<Value>> begins, ends;
-  SmallVector<Left, 2> lefts;
-  /// The right operand, to the middle of its block and to the end of that.
-  SmallVector<Value> nearRight, toEnd;
+  /// Operands that are scaled to the middle of the block: the left ones of each
+  /// product, and the right one.
+  SmallVector<SmallVector<Value>> near;
+  SmallVector<Value> nearRight;
 };
 
 /// Loads the panels of an operation, scales and stores them.
@@ -46,57 +46,64 @@ public:
   DecayPanels(Emitter &e, DecayedProductsOp op,
               DecayedProductsOp::Adaptor adaptor);
 
-  int64_t count() const { return columns / kPanelColumns; }
-  /// Loads the first panel, and asks for the others' rows in the L2 cache.
+  /// Returns how many pairs of panels there are.
+  int64_t count() const { return columns / kPairColumns; }
+  /// Loads the first pair, and asks for the others' rows in the L2 cache.
   void loadFirst();
+  /// Goes on with panel `number` of a pair.
+  void begin(int64_t number) { panel = number; }
   /// Bounds gates between near tokens where `condition` holds.
   void boundNearIf(Value condition) { isSteep = condition; }
   /// Takes what was loaded.
   void take() { taken = loaded; }
-  /// Loads what comes behind panel `number`; zeros behind the last one.
+  /// Loads what comes behind pair `number`; zeros behind the last one.
   void loadNext(Value number);
   ArrayRef<Value> getLoaded() const { return loaded; }
   void setLoaded(ValueRange values) { loaded = llvm::to_vector(values); }
 
-  /// Scales row `half` of what was taken, panel `number`.
+  /// Scales row `half` of what was taken, of pair `number`.
   DecayRow make(Value number, int64_t half);
   /// Returns the factors of `row` that reach so far.
   SmallVector<Value> loadFactors(const DecayRow &row, DecayReach reach);
-  /// Returns `values` times `factors` as registers of an operand.
+  /// Returns `values` times `factors`, if there are some, as registers of an
+  /// operand.
   SmallVector<Value> scale(ArrayRef<Value> values, ArrayRef<Value> factors);
+  /// Stores scaled rows, of both panels with those of the second one.
   void storeOuts(const DecayRow &row);
 
-  // Where a lane finds and leaves right operands of other warps, of two panels
-  // in turn: those of warps of even number for the next one, and those of the
-  // first two for the others.
-  Value getPartPlace(Value number);
-  Value getFarPlace(Value number);
-  Value ofPair(Value place) {
-    return e.add(place, e.mul(e.udiv(warp, 2), 512));
-  }
-  Value ofWarp(Value place) { return e.add(place, e.mul(warp, 512)); }
-  /// Rows 8 `i` and on from there.
-  Value getPlace(Value place, int64_t i) { return e.add(place, i * 256); }
-
-  Value isOdd();
-  Value isUpper();
-  Value isWarp(int64_t number);
+  /// Returns where a lane leaves its part of the right operand of the panel
+  /// that warp `of` makes for a level, and finds it.
+  Value getPlace(DecayLevel level, Value of);
+  Value getWarp() const { return warp; }
+  /// True where block `half` of the warp comes behind another one at a level:
+  /// of both it is one.
+  Value isLater(DecayLevel level, int64_t half);
+  /// Returns the warp that makes right operand `i` of a level for this one.
+  Value getMaker(DecayLevel level, int64_t i);
+  /// Returns block `half` of the warp.
+  Value getBlock(int64_t half) const { return blocks[half]; }
 
 private:
   /// Conditions for a lane's two rows.
   using Conditions = std::array<Value, 2>;
-  /// A lane's first row of a tensor, and the bytes to its second one. Where the
-  /// type tells the strides, the pointer is the warp's, which takes no
-  /// registers of lanes, and each has an offset of 32 bits, the same for all
-  /// such tensors.
+  /// A lane's two rows of a tensor. Where the type tells the strides, the
+  /// pointer is the warp's, which takes no registers of lanes, and each has
+  /// offsets of 32 bits, the same for all such tensors. Else it is the first
+  /// row's, and `step` bytes lie between the two.
   struct Rows {
-    Value pointer, offset, step;
+    Value pointer;
+    std::array<Value, 2> offsets;
+    Value step;
   };
 
   Rows locate(unsigned tensor, Value global, GlobalType type);
   void load(Value number, const Conditions &conditions);
-  /// Returns the address of row `half` of panel `number`.
+  /// Returns the address of row `half` of pair `number`.
   Value getAddress(const Rows &rows, int64_t half, Value number);
+  /// Returns the lane's row of block `half` of the warp.
+  Value getRow(int64_t half);
+  /// Returns the lane's first channel of pair `number`.
+  Value getColumn(Value number);
   /// The exponents of factors within a block.
   struct Exponents {
     SmallVector<Value> toBegin, toEnd, near;
@@ -110,10 +117,14 @@ private:
   DecayedProductsOp::Adaptor adaptor;
   int64_t columns;
   Value scratch, lane, warp;
+  std::array<Value, 2> blocks; ///< of 8 rows, of the warp
   Conditions isThere;
   SmallVector<Rows> rows, outs;
   Value isSteep; ///< whether gates of the warp are to be bounded
   SmallVector<Value> loaded, taken;
+  int64_t panel = 0; ///< of the pair
+  /// What is to be stored of a lane's two rows of the first panel.
+  std::array<SmallVector<SmallVector<Value>>, 2> kept;
 };
 
 /// Adds A B to `acc` by one mma.sync m16n8k16 of bf16.

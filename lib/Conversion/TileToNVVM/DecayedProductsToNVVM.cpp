@@ -4,24 +4,30 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A loop over panels of 16 channels, the contracted dimension of one mma.sync
-// m16n8k16. A warp has 16 rows, a lane rows lane / 4 and 8 below it, and four
-// channels from 4 (lane % 4) on: the first two are the operand's columns 2
-// (lane % 4), the others those 8 to the right. The order of channels does not
-// matter to their sum, and so a lane loads and stores 8 or 16 bytes.
+// A loop over pairs of panels of 16 channels, the contracted dimension of one
+// mma.sync m16n8k16. A warp w of four has blocks w and 7 - w of 8 rows, a lane
+// a row of each, lane / 4, and eight channels from 8 (lane % 4) on, which it
+// loads and stores at once: the order of channels does not matter to their sum.
+// Four of them are of the first panel, two in the operand's columns 2 (lane %
+// 4) and two in those 8 to the right. The 16 rows of a left operand are a
+// block's 8 of the first product's rows and 8 of the second one's, and so both
+// are one mma.sync.
 //
-// The rows of a warp are two blocks of 8. Lanes exchange what sums within a
-// block need. Each row has a factor p to the begin of its block and one s to
-// its end, and for the products of tokens of one block one to the middle of
-// that; tables have what reaches further (DecayFactors.cpp). The 16 x 8
-// products of a warp w are, by columns:
+// Lanes read what sums within a block make. Each row has a factor p to the
+// begin of its block and one s to its end, and for the products of tokens of
+// one block one to the middle of that; tables have what reaches further
+// (DecayFactors.cpp). The 16 x 8 products of a warp are, by columns:
 //
-//   own0, own1   those of its two blocks, and in own0 of its second block with
-//                its first one: from lanes' own registers
-//   part0, part1 those of warp w - 1, of an odd w: to the middle of 32
-//   far0 .. far3 those of warps 0 and 1, of w >= 2: to the middle of 64
+//   near0, near1 each of its blocks with itself: from lanes' own registers
+//   next         the odd one of its blocks with that in front of it
+//   middle32     blocks 2 and 3, or 6 and 7, of which it has one, with the two
+//                in front of these
+//   middle64     the last one of its blocks with blocks 0 to 3
 //
-// The last two come from other warps through shared memory, two panels in turn.
+// so that all warps have as many. Right operands of the last three come from
+// other warps through shared memory, two panels in turn. A lane has two
+// elements of each product's row, and these go through shared memory, too, to
+// where the results have them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,21 +38,32 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 namespace {
-/// The tiles of 16 x 8 that a warp has of each product.
-enum Tiles : int64_t { own0, own1, part0, part1, far0, numTiles = 8 };
-/// Elements of such a tile that a lane has: two of each of its rows.
-constexpr int64_t kTileElements = 4;
+/// The tiles of 16 x 8 that a warp has.
+enum Tiles : int64_t {
+  near0,
+  near1,
+  next,
+  middle32,
+  middle64 = 5,
+  numTiles = 9
+};
+/// Elements of such a tile that a lane has: two of each product's row.
+constexpr int64_t kTileElements = 4, kRowElements = 2;
+/// Bytes of the rows of a product, and of all of it, in the scratch tile.
+constexpr int64_t kRowBytes = DecayedProductsOp::kProductPitch * 4,
+                  kProductBytes = kAccRows * kRowBytes;
+constexpr int64_t kProducts = 2;
+/// Registers of a left operand: register 2 j + n has pair j of product n's row.
+constexpr int64_t kLeftRegisters = 4;
 
 /// The sums of all products as they go through the loop.
 class Sums {
 public:
-  Sums(Emitter &e, size_t products)
-      : values(products * numTiles * kTileElements, e.cf32(0)) {}
+  explicit Sums(Emitter &e) : values(numTiles * kTileElements, e.cf32(0)) {}
   explicit Sums(ValueRange values) : values(values) {}
 
-  MutableArrayRef<Value> getTile(size_t product, int64_t tile) {
-    return MutableArrayRef(values).slice(
-        (product * numTiles + tile) * kTileElements, kTileElements);
+  MutableArrayRef<Value> getTile(int64_t tile) {
+    return MutableArrayRef(values).slice(tile * kTileElements, kTileElements);
   }
 
   SmallVector<Value> values;
@@ -56,8 +73,8 @@ class ProductsEmitter {
 public:
   ProductsEmitter(Emitter &e, DecayedProductsOp op,
                   DecayedProductsOp::Adaptor adaptor)
-      : e(e), op(op), panels(e, op, adaptor), sums(e, op.getLeft().size()),
-        diagonals(2 * op.getLeft().size(), e.cf32(0)) {}
+      : e(e), op(op), scratch(adaptor.getScratch()), panels(e, op, adaptor),
+        sums(e), diagonals(2 * op.getLeft().size(), e.cf32(0)) {}
 
   /// Loads what comes first.
   void begin() { panels.loadFirst(); }
@@ -67,33 +84,35 @@ public:
 
 private:
   void emitLoop();
-  /// Operands of a panel as they are made, row by row.
-  struct Operands {
-    /// Of each product: to the middle of a block of 8, and to its begin.
-    SmallVector<SmallVector<Value>> near, toBegin;
-    /// Left ones of all products with rows of other warps.
-    SmallVector<Value> part, far;
-    /// The right ones: to the middle of a block of 8, and to its end.
-    SmallVector<Value> nearRight, toEnd;
-  };
-
-  void emitPanel(Value panel);
-  void addRow(Operands &operands, const DecayRow &row);
-  void multiplyOwn(const Operands &operands);
-  /// Makes a row of operands of products with the rows of other warps: the left
-  /// ones, added to `left`, which `isLater` warps need, and the right one of
-  /// the others, which goes to shared memory.
-  void scaleFar(SmallVectorImpl<Value> &left, const DecayRow &row,
-                DecayReach reach, Value isLater, Value place);
-  /// Adds products of `tiles` tiles from `first` on, where `isLater`.
-  void multiplyFar(ArrayRef<Value> left, Value isLater, int64_t first,
-                   int64_t tiles, Value place);
+  void emitPanel(Value pair, int64_t panel);
+  /// Returns a left operand of both products' rows.
+  SmallVector<Value> join(ArrayRef<SmallVector<Value>> rows);
+  /// Returns the rows of the left operand of a level.
+  SmallVector<Value> scaleLeft(const DecayRow &row, DecayLevel level);
+  void storeRight(const DecayRow &row, DecayLevel level);
+  /// Makes the left operand of a level out of `row` where its block is a later
+  /// one, else a right one, for other warps. Returns that, or `left`.
+  SmallVector<Value> scaleEither(const DecayRow &row, DecayLevel level,
+                                 ArrayRef<Value> left);
+  /// Adds the products of `count` tiles from `first` on.
+  void multiplyLevel(ArrayRef<Value> left, DecayLevel level, int64_t first,
+                     int64_t count);
   void addDiagonals(const DecayRow &row);
-  void maskOwn(size_t product);
-  Value joinTiles(size_t product);
+
+  // Behind the loop.
+  void maskNear();
+  Value getProductAddress(int64_t product, Value row, Value tile);
+  void storeTile(int64_t tile, Value block, Value column);
+  void storeTiles();
+  void storeZeros();
+  Value loadProduct(int64_t product);
+
+  int64_t countProducts() { return static_cast<int64_t>(op.getLeft().size()); }
+  void sync() { emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false); }
 
   Emitter &e;
   DecayedProductsOp op;
+  Value scratch;
   DecayPanels panels;
   Sums sums;
   /// Of each product the sums of the products of a row with itself.
@@ -105,86 +124,65 @@ private:
 // One panel
 //===----------------------------------------------------------------------===//
 
-/// Puts the registers of a row into an operand.
-static void insertRow(MutableArrayRef<Value> operand, ArrayRef<Value> row,
-                      int64_t half) {
-  for (auto [pair, value] : llvm::enumerate(row))
-    operand[2 * pair + half] = value;
+SmallVector<Value> ProductsEmitter::join(ArrayRef<SmallVector<Value>> rows) {
+  SmallVector<Value> operand(kLeftRegisters, e.c32(0));
+  for (auto [n, row] : llvm::enumerate(rows))
+    for (auto [pair, value] : llvm::enumerate(row))
+      operand[2 * pair + n] = value;
+  return operand;
 }
 
-void ProductsEmitter::multiplyOwn(const Operands &operands) {
-  Value zero = e.c32(0);
-  ArrayRef<Value> y = operands.nearRight, last = operands.toEnd;
-  for (size_t n = 0; n < op.getLeft().size(); ++n) {
-    ArrayRef<Value> near = operands.near[n], begin = operands.toBegin[n];
-    // Each row takes its own block's tile by the near operands; rows of the
-    // second block take the first one's by those that reach between the two.
-    multiplyBF16(e, sums.getTile(n, own0), {near[0], zero, near[2], zero},
-                 {y[0], y[2]});
-    multiplyBF16(e, sums.getTile(n, own1), near, {y[1], y[3]});
-    multiplyBF16(e, sums.getTile(n, own0), {zero, begin[1], zero, begin[3]},
-                 {last[0], last[2]});
-  }
+/// Returns how far a level's operands reach beyond their blocks; nothing where
+/// these lie side by side.
+static std::optional<DecayReach> getReach(DecayLevel level) {
+  if (level == DecayLevel::next)
+    return std::nullopt;
+  return level == DecayLevel::middle32 ? DecayReach::middle32
+                                       : DecayReach::middle64;
 }
 
-void ProductsEmitter::scaleFar(SmallVectorImpl<Value> &left,
-                               const DecayRow &row, DecayReach reach,
-                               Value isLater, Value place) {
-  SmallVector<Type> types(op.getLeft().size() * kRowRegisters, e.i32());
-  auto ifOp = scf::IfOp::create(e.builder, e.loc, types, isLater,
+SmallVector<Value> ProductsEmitter::scaleLeft(const DecayRow &row,
+                                              DecayLevel level) {
+  SmallVector<SmallVector<Value>> rows;
+  SmallVector<Value> factors;
+  if (std::optional<DecayReach> reach = getReach(level))
+    factors = panels.loadFactors(row, *reach);
+  for (int64_t left : op.getLeft())
+    rows.push_back(panels.scale(row.begins[left], factors));
+  return join(rows);
+}
+
+void ProductsEmitter::storeRight(const DecayRow &row, DecayLevel level) {
+  SmallVector<Value> factors;
+  if (std::optional<DecayReach> reach = getReach(level))
+    factors = panels.loadFactors(row, *reach);
+  e.storeSharedVector(panels.scale(row.ends[op.getRight()], factors),
+                      panels.getPlace(level, panels.getWarp()));
+}
+
+SmallVector<Value> ProductsEmitter::scaleEither(const DecayRow &row,
+                                                DecayLevel level,
+                                                ArrayRef<Value> left) {
+  SmallVector<Type> types(kLeftRegisters, e.i32());
+  auto ifOp = scf::IfOp::create(e.builder, e.loc, types,
+                                panels.isLater(level, row.half),
                                 /*withElseRegion=*/true);
-  {
-    OpBuilder::InsertionGuard guard(e.builder);
-    e.builder.setInsertionPointToStart(ifOp.thenBlock());
-    SmallVector<Value> scaled, factors = panels.loadFactors(row, reach);
-    for (const DecayRow::Left &x : row.lefts)
-      llvm::append_range(scaled, panels.scale(x.begins, factors));
-    scf::YieldOp::create(e.builder, e.loc, scaled);
-    e.builder.setInsertionPointToStart(ifOp.elseBlock());
-    e.storeSharedVector(
-        panels.scale(row.ends[op.getRight()], panels.loadFactors(row, reach)),
-        panels.getPlace(place, row.half));
-    Value none = LLVM::PoisonOp::create(e.builder, e.loc, e.i32());
-    scf::YieldOp::create(e.builder, e.loc,
-                         SmallVector<Value>(types.size(), none));
-  }
-  for (size_t n = 0; n < op.getLeft().size(); ++n)
-    insertRow(MutableArrayRef(left).slice(n * kPanelRegisters, kPanelRegisters),
-              llvm::to_vector_of<Value>(
-                  ifOp.getResults().slice(n * kRowRegisters, kRowRegisters)),
-              row.half);
+  OpBuilder::InsertionGuard guard(e.builder);
+  e.builder.setInsertionPointToStart(ifOp.thenBlock());
+  scf::YieldOp::create(e.builder, e.loc, scaleLeft(row, level));
+  e.builder.setInsertionPointToStart(ifOp.elseBlock());
+  storeRight(row, level);
+  scf::YieldOp::create(e.builder, e.loc, left);
+  return llvm::to_vector_of<Value>(ifOp.getResults());
 }
 
-void ProductsEmitter::multiplyFar(ArrayRef<Value> left, Value isLater,
-                                  int64_t first, int64_t tiles, Value place) {
-  SmallVector<Value> before;
-  for (size_t n = 0; n < op.getLeft().size(); ++n)
-    for (int64_t j = 0; j < tiles; ++j)
-      llvm::append_range(before, sums.getTile(n, first + j));
-  auto ifOp = scf::IfOp::create(e.builder, e.loc, ValueRange(before).getTypes(),
-                                isLater, /*withElseRegion=*/true);
-  {
-    OpBuilder::InsertionGuard guard(e.builder);
-    e.builder.setInsertionPointToStart(ifOp.elseBlock());
-    scf::YieldOp::create(e.builder, e.loc, before);
-    e.builder.setInsertionPointToStart(ifOp.thenBlock());
-    SmallVector<Value> after = before;
-    for (int64_t j = 0; j < tiles; ++j) {
-      SmallVector<Value> right =
-          e.loadSharedVector(e.i32(), 2, panels.getPlace(place, j));
-      for (size_t n = 0; n < op.getLeft().size(); ++n)
-        multiplyBF16(e,
-                     MutableArrayRef(after).slice(
-                         (n * tiles + j) * kTileElements, kTileElements),
-                     left.slice(n * kPanelRegisters, kPanelRegisters), right);
-    }
-    scf::YieldOp::create(e.builder, e.loc, after);
+void ProductsEmitter::multiplyLevel(ArrayRef<Value> left, DecayLevel level,
+                                    int64_t first, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    Value place = panels.getPlace(level, panels.getMaker(level, i));
+    multiplyBF16(e, sums.getTile(first + i), left,
+                 e.loadSharedVector(e.i32(), kRowRegisters, place));
   }
-  size_t i = 0;
-  for (size_t n = 0; n < op.getLeft().size(); ++n)
-    for (int64_t j = 0; j < tiles; ++j)
-      for (Value &sum : sums.getTile(n, first + j))
-        sum = ifOp.getResult(i++);
 }
 
 void ProductsEmitter::addDiagonals(const DecayRow &row) {
@@ -198,43 +196,31 @@ void ProductsEmitter::addDiagonals(const DecayRow &row) {
   }
 }
 
-void ProductsEmitter::addRow(Operands &operands, const DecayRow &row) {
-  for (auto [n, x] : llvm::enumerate(row.lefts)) {
-    insertRow(operands.near[n], x.near, row.half);
-    insertRow(operands.toBegin[n], x.toBegin, row.half);
-  }
-  insertRow(operands.nearRight, row.nearRight, row.half);
-  insertRow(operands.toEnd, row.toEnd, row.half);
-}
-
-void ProductsEmitter::emitPanel(Value number) {
-  size_t products = op.getLeft().size();
-  SmallVector<Value> none(kPanelRegisters);
-  Operands operands = {SmallVector<SmallVector<Value>>(products, none),
-                       SmallVector<SmallVector<Value>>(products, none),
-                       SmallVector<Value>(products * kPanelRegisters),
-                       SmallVector<Value>(products * kPanelRegisters),
-                       none,
-                       none};
-  Value part = panels.getPartPlace(number), far = panels.getFarPlace(number);
-  panels.take();
+void ProductsEmitter::emitPanel(Value number, int64_t panel) {
+  Value none = LLVM::PoisonOp::create(e.builder, e.loc, e.i32());
+  SmallVector<Value> nextLeft(kLeftRegisters, none), left32 = nextLeft, left64;
+  panels.begin(panel);
+  if (panel == 0)
+    panels.take();
   for (int64_t half : {0, 1}) {
     DecayRow row = panels.make(number, half);
     // What comes behind is on its way as soon as registers are free.
-    if (half == 0)
+    if (panel == 1 && half == 0)
       panels.loadNext(number);
     addDiagonals(row);
     panels.storeOuts(row);
-    addRow(operands, row);
-    scaleFar(operands.part, row, DecayReach::middle32, panels.isOdd(),
-             panels.ofPair(part));
-    scaleFar(operands.far, row, DecayReach::middle64, panels.isUpper(),
-             panels.ofWarp(far));
+    multiplyBF16(e, sums.getTile(near0 + half), join(row.near), row.nearRight);
+    nextLeft = scaleEither(row, DecayLevel::next, nextLeft);
+    left32 = scaleEither(row, DecayLevel::middle32, left32);
+    if (half == 0)
+      storeRight(row, DecayLevel::middle64);
+    else
+      left64 = scaleLeft(row, DecayLevel::middle64);
   }
-  multiplyOwn(operands);
-  emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
-  multiplyFar(operands.part, panels.isOdd(), part0, 2, panels.ofPair(part));
-  multiplyFar(operands.far, panels.isUpper(), far0, 4, far);
+  sync();
+  multiplyLevel(nextLeft, DecayLevel::next, next, 1);
+  multiplyLevel(left32, DecayLevel::middle32, middle32, 2);
+  multiplyLevel(left64, DecayLevel::middle64, middle64, 4);
 }
 
 //===----------------------------------------------------------------------===//
@@ -263,7 +249,8 @@ void ProductsEmitter::emitLoop() {
     panels.setLoaded(values.drop_front(numSums + numDiagonals));
   };
   take(loop.getRegionIterArgs());
-  emitPanel(loop.getInductionVar());
+  for (int64_t panel : {0, 1})
+    emitPanel(loop.getInductionVar(), panel);
   SmallVector<Value> next = sums.values;
   llvm::append_range(next, diagonals);
   llvm::append_range(next, panels.getLoaded());
@@ -271,58 +258,110 @@ void ProductsEmitter::emitLoop() {
   take(loop.getResults());
 }
 
-/// Drops what a warp's own tiles have above the diagonal, and sets this.
-void ProductsEmitter::maskOwn(size_t product) {
-  MutableArrayRef<Value> first = sums.getTile(product, own0);
-  MutableArrayRef<Value> second = sums.getTile(product, own1);
+//===----------------------------------------------------------------------===//
+// From warps' tiles to products
+//===----------------------------------------------------------------------===//
+
+/// Drops what blocks with themselves have above the diagonal, and sets this.
+void ProductsEmitter::maskNear() {
   Value row = e.udiv(e.laneId(), 4), zero = e.cf32(0);
-  Value diagonal[2] = {zero, zero};
-  if (op.getDiagonal()[product])
+  for (int64_t product = 0; product < countProducts(); ++product)
     for (int64_t half : {0, 1}) {
-      Value sum = diagonals[2 * product + half];
-      for (int64_t mask : {1, 2})
-        sum = LLVM::FAddOp::create(e.builder, e.loc, sum,
-                                   e.shuffleXor(sum, mask));
-      diagonal[half] = sum;
+      Value diagonal = zero;
+      if (op.getDiagonal()[product]) {
+        diagonal = diagonals[2 * product + half];
+        for (int64_t mask : {1, 2})
+          diagonal = LLVM::FAddOp::create(e.builder, e.loc, diagonal,
+                                          e.shuffleXor(diagonal, mask));
+      }
+      for (int64_t i : {0, 1}) {
+        Value column = e.add(e.mul(e.urem(e.laneId(), 4), kRowElements), i);
+        Value isBelow = e.cmp(LLVM::ICmpPredicate::ult, column, row);
+        Value isOn = e.cmp(LLVM::ICmpPredicate::eq, column, row);
+        Value &value = sums.getTile(near0 + half)[product * kRowElements + i];
+        value = e.select(isBelow, value, e.select(isOn, diagonal, zero));
+      }
     }
-  for (int64_t i : {0, 1}) {
-    Value column = e.add(e.mul(e.urem(e.laneId(), 4), 2), i);
-    Value isBelow = e.cmp(LLVM::ICmpPredicate::ult, column, row);
-    Value isOn = e.cmp(LLVM::ICmpPredicate::eq, column, row);
-    auto mask = [&](Value &value, Value of) {
-      value = e.select(isBelow, value, e.select(isOn, of, zero));
-    };
-    mask(first[i], diagonal[0]);
-    mask(second[2 + i], diagonal[1]);
-    second[i] = zero;
+}
+
+/// Returns the address of the lane's two elements of `row` of a product in
+/// column tile `tile`. Rows have a gap, so that those of 8 lie in banks of
+/// their own.
+Value ProductsEmitter::getProductAddress(int64_t product, Value row,
+                                         Value tile) {
+  Value column = e.add(e.mul(tile, kDecayRows),
+                       e.mul(e.urem(e.laneId(), 4), kRowElements));
+  Value byte = e.add(e.mul(row, kRowBytes), e.mul(column, 4));
+  return e.add(e.add(scratch, byte), product * kProductBytes);
+}
+
+void ProductsEmitter::storeTile(int64_t tile, Value block, Value column) {
+  Value row = e.add(e.mul(block, kDecayRows), e.udiv(e.laneId(), 4));
+  for (int64_t n = 0; n < countProducts(); ++n)
+    e.storeSharedVector(ArrayRef<Value>(sums.getTile(tile))
+                            .slice(n * kRowElements, kRowElements),
+                        getProductAddress(n, row, column));
+}
+
+void ProductsEmitter::storeTiles() {
+  auto getLater = [&](DecayLevel level) {
+    return e.select(panels.isLater(level, 0), panels.getBlock(0),
+                    panels.getBlock(1));
+  };
+  for (int64_t half : {0, 1})
+    storeTile(near0 + half, panels.getBlock(half), panels.getBlock(half));
+  Value later = getLater(DecayLevel::next);
+  storeTile(next, later, e.bxor(later, e.c32(1)));
+  later = getLater(DecayLevel::middle32);
+  for (int64_t i : {0, 1})
+    storeTile(middle32 + i, later, e.add(e.band(later, e.c32(~int64_t{3})), i));
+  for (int64_t i = 0; i < kDecayBlocks / 2; ++i)
+    storeTile(middle64 + i, panels.getBlock(1), e.c32(i));
+}
+
+/// Stores what lies above the diagonal: 7 - w tiles of the first block's rows,
+/// and w of the other one's.
+void ProductsEmitter::storeZeros() {
+  SmallVector<Value> zeros(kRowElements, e.cf32(0));
+  for (int64_t i = 0; i < kDecayBlocks - 1; ++i) {
+    // Tile w + 1 + i of block w, or tile i + 1 of block 7 - w.
+    Value first = e.add(panels.getBlock(0), i + 1);
+    Value isFirst = e.cmp(LLVM::ICmpPredicate::ult, first, e.c32(kDecayBlocks));
+    Value block = e.select(isFirst, panels.getBlock(0), panels.getBlock(1));
+    Value tile = e.select(isFirst, first, e.c32(i + 1));
+    Value row = e.add(e.mul(block, kDecayRows), e.udiv(e.laneId(), 4));
+    for (int64_t n = 0; n < countProducts(); ++n)
+      e.storeSharedVector(zeros, getProductAddress(n, row, tile));
   }
 }
 
-/// Returns the tile of 64 columns: of each warp the tiles that it has there.
-Value ProductsEmitter::joinTiles(size_t product) {
+/// Returns a product as results have it.
+Value ProductsEmitter::loadProduct(int64_t product) {
   SmallVector<Value> values;
-  for (int64_t column = 0; column < kDecayBlocks; ++column)
-    for (int64_t i = 0; i < kTileElements; ++i) {
-      auto get = [&](int64_t tile) { return sums.getTile(product, tile)[i]; };
-      int64_t warp = column / 2, place = column % 2;
-      Value value = e.cf32(0);
-      if (warp < 2)
-        value = e.select(panels.isUpper(), get(far0 + column), value);
-      if (warp % 2 == 0)
-        value = e.select(panels.isWarp(warp + 1), get(part0 + place), value);
-      values.push_back(e.select(panels.isWarp(warp), get(own0 + place), value));
-    }
+  Value row = AccPosition::get(e).row0;
+  for (int64_t tile = 0; tile < kDecayBlocks; ++tile)
+    for (int64_t half : {0, 1})
+      llvm::append_range(
+          values,
+          e.loadSharedVector(
+              e.f32(), kRowElements,
+              getProductAddress(product, e.add(row, 8 * half), e.c32(tile))));
   return e.vectorOf(values);
 }
 
 SmallVector<Value> ProductsEmitter::emit(Value isSteep) {
   panels.boundNearIf(isSteep);
   emitLoop();
+  maskNear();
+  // The last panel's operands may lie there; all else has been read.
+  if (getExchangeByte(op.getColumns()) < kProducts * kProductBytes)
+    sync();
+  storeTiles();
+  storeZeros();
+  sync();
   SmallVector<Value> products;
-  for (size_t n = 0; n < op.getLeft().size(); ++n) {
-    maskOwn(n);
-    products.push_back(joinTiles(n));
-  }
+  for (int64_t n = 0; n < countProducts(); ++n)
+    products.push_back(loadProduct(n));
   return products;
 }
 

@@ -630,7 +630,7 @@ tile.kernel @taken() grid 2 * sequences warps 4 min_blocks 1 operands [] {
 // CHECK-LABEL: func.func @decayed_products
 func.func @decayed_products(%g: !tile.global<tensor<?x?x4x128xf32>, contiguous = true>, %k: !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>,
     %q: !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>, %kd: !tile.global<tensor<?x?x4x128xbf16>, dense = true>,
-    %t: !tile.global<tensor<?x4x128xf32>, dense = true>, %m: !tile.smem<13312xf32>, %b: index, %i: index, %h: index, %s: index, %c0: index, %n: index) {
+    %t: !tile.global<tensor<?x4x128xf32>, dense = true>, %m: !tile.smem<13824xf32>, %b: index, %i: index, %h: index, %s: index, %c0: index, %n: index) {
   // CHECK: tile.decayed_products %{{.*}} of (%{{.*}}, %{{.*}}) to (%{{.*}}) total %{{.*}} at [{{.*}}] dim 1 valid %{{.*}} via %{{.*}} barrier 1 left [0, 1] right 0 diagonal [false, true] source [0] to_end [false]
   %l, %p = tile.decayed_products %g of (%k, %q) to (%kd) total %t
       at [%b, %i, %h, %c0, %b, %i, %h, %c0, %b, %i, %h, %c0, %b, %i, %h, %c0, %s, %h, %c0]
@@ -639,7 +639,7 @@ func.func @decayed_products(%g: !tile.global<tensor<?x?x4x128xf32>, contiguous =
       : !tile.global<tensor<?x?x4x128xf32>, contiguous = true>,
         (!tile.global<tensor<?x?x4x128xbf16>, contiguous = true>,
          !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>),
-        (!tile.global<tensor<?x?x4x128xbf16>, dense = true>), !tile.smem<13312xf32>
+        (!tile.global<tensor<?x?x4x128xbf16>, dense = true>), !tile.smem<13824xf32>
         total !tile.global<tensor<?x4x128xf32>, dense = true>
       -> tensor<64x64xf32, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
   return

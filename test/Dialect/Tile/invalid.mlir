@@ -1892,40 +1892,40 @@ tile.kernel @kept_c2() grid 1 * sequences warps 4 min_blocks 1 operands [] {
 
 // -----
 
-func.func @decayed_products_c1(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<7168xf32>, %i: index) {
+func.func @decayed_products_c1(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<9216xf32>, %i: index) {
   // expected-error @+1 {{(C1) expected a coordinate for each dimension of the tensors, 6 in all, found 3}}
-  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<7168xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<9216xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
 // -----
 
-func.func @decayed_products_c2(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>>, %s: !tile.smem<7168xf32>, %i: index) {
+func.func @decayed_products_c2(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>>, %s: !tile.smem<9216xf32>, %i: index) {
   // expected-error @+1 {{(C2) expected gates of f32 and rows of bf16 along dimension 0, without gaps, of the same multiple of 64 channels}}
-  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>>), (!tile.global<tensor<?x64xbf16>>), !tile.smem<7168xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>>), (!tile.global<tensor<?x64xbf16>>), !tile.smem<9216xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
 // -----
 
-func.func @decayed_products_c3(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<7168xf32>, %i: index) {
+func.func @decayed_products_c3(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<9216xf32>, %i: index) {
   // expected-error @+1 {{(C3) expected left and diagonal for each product, source and to_end for each out, and numbers below the 1 rows}}
-  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [1] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<7168xf32> -> tensor<64x64xf32, #tile.layout<acc>>
+  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [1] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<9216xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }
 
 // -----
 
-func.func @decayed_products_c4(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<7168xf32>, %i: index) {
+func.func @decayed_products_c4(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<9216xf32>, %i: index) {
   // expected-error @+1 {{(C4) expected one or two products 'tensor<64x64xf32, #tile.layout<acc>>'}}
-  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<7168xf32> -> tensor<64x64xbf16, #tile.layout<acc>>
+  %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<9216xf32> -> tensor<64x64xbf16, #tile.layout<acc>>
   return
 }
 
 // -----
 
 func.func @decayed_products_c5(%g: !tile.global<tensor<?x64xf32>, contiguous = true>, %x: !tile.global<tensor<?x64xbf16>, contiguous = true>, %s: !tile.smem<64xf32>, %i: index) {
-  // expected-error @+1 {{(C5) expected a scratch tile of 7168 f32, found '!tile.smem<64xf32>'}}
+  // expected-error @+1 {{(C5) expected a scratch tile of 9216 f32, found '!tile.smem<64xf32>'}}
   %p = tile.decayed_products %g of (%x) to (%x) at [%i, %i, %i, %i, %i, %i] dim 0 valid %i via %s barrier 1 left [0] right 0 diagonal [true] source [0] to_end [true] : !tile.global<tensor<?x64xf32>, contiguous = true>, (!tile.global<tensor<?x64xbf16>, contiguous = true>), (!tile.global<tensor<?x64xbf16>, contiguous = true>), !tile.smem<64xf32> -> tensor<64x64xf32, #tile.layout<acc>>
   return
 }

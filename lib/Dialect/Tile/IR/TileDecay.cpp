@@ -41,12 +41,14 @@ int64_t DecayedProductsOp::getColumns() {
   return tensorOf(getG()).getShape().back();
 }
 
-/// The gates; four factors for each channel and block of 8 rows; and what warps
-/// hand each other: first the sums of these blocks, then rows of 16 bits for
-/// two panels of 16 channels.
+/// Sums of gates; four factors for each channel and block of 8 rows; and what
+/// warps hand each other: first the sums of these blocks, then rows of 16 bits
+/// for two panels of 16 channels. In the end two products.
 int64_t DecayedProductsOp::getScratchSize(int64_t columns) {
-  constexpr int64_t blocks = 8, panels = 1024;
-  return (kAccRows + 4 * blocks) * columns + std::max(blocks * columns, panels);
+  constexpr int64_t blocks = 8, panels = 1536;
+  int64_t size =
+      (kAccRows + 4 * blocks) * columns + std::max(blocks * columns, panels);
+  return std::max(size, 2 * kAccRows * kProductPitch);
 }
 
 /// True for a tensor of rows of `columns` elements, and of none behind them,

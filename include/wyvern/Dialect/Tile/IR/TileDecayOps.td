@@ -43,7 +43,7 @@ def Tile_DecayedProductsOp : Tile_Op<"decayed_products",
         : !tile.global<tensor<?x?x4x128xf32>, contiguous = true>,
           (!tile.global<tensor<?x?x4x128xbf16>, contiguous = true>,
            !tile.global<tensor<?x?x4x128xbf16>, contiguous = true>),
-          (!tile.global<tensor<?x?x4x128xbf16>, dense = true>), !tile.smem<13312xf32>
+          (!tile.global<tensor<?x?x4x128xbf16>, dense = true>), !tile.smem<13824xf32>
           total !tile.global<tensor<?x4x128xf32>, dense = true>
         -> tensor<64x64xf32, #tile.layout<acc>>, tensor<64x64xf32, #tile.layout<acc>>
     ```
@@ -68,6 +68,8 @@ def Tile_DecayedProductsOp : Tile_Op<"decayed_products",
     ::mlir::OperandRange getCoordsOf(unsigned i);
     /// The channels.
     int64_t getColumns();
+    /// Elements from a row of a product to the next one, in the scratch tile.
+    static constexpr int64_t kProductPitch = 72;
     /// Elements of f32 of the scratch tile for `columns` channels.
     static int64_t getScratchSize(int64_t columns);
   }];

@@ -1201,6 +1201,16 @@ func.func @chunk_program_c25_heads(%x: tensor<?x?x1x4xf32>) {
 
 // -----
 
+func.func @chunk_program_c25_empty(%x: tensor<?x?x1x6xf32>) {
+  // expected-error @+1 {{(C25) expected in #0 to be split into parts that divide its 6 elements and heads = 4, none of them zeros alone, of a dimension that is no part itself, found #delta.binding<[seq, time, head, _ split 4 * 2]>}}
+  delta.chunk_map chunk = 8 heads = 4 compute = f32 ins(%X = %x[seq, time, head, _ split 4 * 2] : tensor<?x?x1x6xf32>) outs() valid(%n) {
+    delta.yield
+  }
+  return
+}
+
+// -----
+
 func.func @chunk_program_c25_part(%x: tensor<?x?x1x4xf32>) {
   // expected-error @+1 {{(C25) expected in #0 to be split into parts that divide its 4 elements and heads = 2, of a dimension that is no part itself}}
   delta.chunk_map chunk = 8 heads = 2 compute = f32 ins(%X = %x[seq, time, head, _ from 0 to 4 split 2] : tensor<?x?x1x4xf32>) outs() valid(%n) {

@@ -290,7 +290,7 @@ TEST(ManifestTest, HoldsVariantsAndTheirCosts) {
                headerOs);
   EXPECT_NE(header.find("{\"segments-4096\", 1, "
                         "layer_segments_4096_workspace, 2, "
-                        "layer_segments_4096_kernels},"),
+                        "layer_segments_4096_kernels, {0, 0, 0, 0}},"),
             std::string::npos);
   EXPECT_NE(header.find("{64, 1, 6000, 3000, 2000, 4096}},"),
             std::string::npos);

@@ -115,6 +115,7 @@ LogicalResult ChunkProgramVerifier<OpT>::verifyDims(const std::string &name,
              << "(C25) expected " << name
              << " to be split into parts that divide its " << size
              << " elements and heads = " << heads
+             << (dim.multiple > 1 ? ", none of them zeros alone" : "")
              << ", of a dimension that is no part itself, found " << binding
              << " for " << type;
     if (dim.kind == DimKind::time &&

@@ -102,6 +102,11 @@ def machine():
     return {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda}
 
 
+def is_wanted(case, options):
+    """True for a row that one of the patterns of --only names."""
+    return any(fnmatch.fnmatch(case.name, pattern) for pattern in options.only.split(","))
+
+
 def run_rows(work, options, contestants):
     """Runs the rows that are wanted and not in the file yet; the whole result."""
     result = {"machine": machine(), "work": work.name, "rows": []}
@@ -110,7 +115,7 @@ def run_rows(work, options, contestants):
     done = {row["name"] for row in result["rows"]}
     end = time.monotonic() + options.seconds
     for case in ROWS[options.rows]:
-        if case.name in done or not fnmatch.fnmatch(case.name, options.only):
+        if case.name in done or not is_wanted(case, options):
             continue
         if time.monotonic() > end:
             print(f"stopped after {options.seconds:.0f} s; go on with --resume", flush=True)
@@ -131,7 +136,7 @@ def parse(arguments, command, description, peers, rows, repeats):
     parser.add_argument("--ours", default="", help="bundles to time: name=folder or name=file.zip, several with commas")
     parser.add_argument("--peers", default=",".join(peers), help="peers to time too, of " + ", ".join(peers))
     parser.add_argument("--rows", choices=ROWS, default=rows)
-    parser.add_argument("--only", default="*", help="rows to run, as a pattern: 'gated 1x*'")
+    parser.add_argument("--only", default="*", help="rows to run, as comma-separated patterns: 'gated 1x*'")
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no row after so many seconds")
     parser.add_argument("--kernels", action="store_true", help="also the time of each kernel of ours (torch.profiler)")

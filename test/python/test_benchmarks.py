@@ -233,6 +233,45 @@ def test_a_clock_of_its_own_is_used():
     assert row["results"]["peer"]["gpu_ms"] == 3.0 and row["results"]["peer"]["wall"]
 
 
+class Autotuner:
+    """As Triton's: it measures each of its configurations and takes the fastest."""
+
+    def __init__(self, count):
+        self.configs, self.measured, self.stored = list(range(count)), [], []
+
+    def do_bench(self, call, quantiles=None):
+        raise AssertionError("measured")
+
+    def _bench(self, *args, config, **meta):
+        return self.do_bench(lambda: self.measured.append(config))
+
+    def check_disk_cache(self, key, configs, bench):
+        self.stored.append(key)
+
+    def run(self):
+        times = {}
+        found = self.check_disk_cache("key", self.configs, lambda: times.update({c: self._bench(config=c) for c in self.configs}))
+        assert not found and not self.stored
+        return min(times.values())
+
+
+@pytest.mark.parametrize("count", [1, 3, 14, 31])
+def test_processes_divide_the_configurations_of_a_tuner(monkeypatch, count):
+    from benchmarks.tune_fla import compile_part
+
+    compiled = []
+    for part in range(14):
+        with monkeypatch.context() as patch:
+            patch.setattr(Autotuner, "_bench", Autotuner._bench)
+            patch.setattr(Autotuner, "check_disk_cache", Autotuner.check_disk_cache)
+            compile_part(Autotuner, part, 14)
+            tuner = Autotuner(count)
+            assert tuner.run()[0] < float("inf"), "each process has one to go on with"
+            compiled += tuner.measured
+    assert sorted(set(compiled)) == list(range(count))
+    assert count < 14 or len(compiled) == count
+
+
 def test_unknown_peers_are_an_error(capsys):
     from benchmarks.forward import parse
 

@@ -27,17 +27,6 @@ static Value sumToTokens(Adjoint &adjoint, Value x, int64_t rows, Value g) {
                            rows);
 }
 
-/// Returns x y^T, summed over columns.
-static Value outer(TileBuilder &tile, Value x, Value y) {
-  AffineExpr m, n, k;
-  bindDims(x.getContext(), m, n, k);
-  auto map = [&](AffineExpr row, AffineExpr column) {
-    return AffineMap::get(3, 0, {row, column}, x.getContext());
-  };
-  Value zero = tile.splat(0.0, {shapeOf(x)[0], shapeOf(y)[0]});
-  return tile.contract(x, y, zero, {map(m, k), map(n, k), map(m, n)});
-}
-
 /// Returns `m` where the row is later than the column, else 0.
 static Value strictlyLower(Adjoint &adjoint, Value m) {
   return DecayMaskOp::create(
@@ -101,7 +90,7 @@ private:
         adjoint.getBuilder(), dm.getType(), dm, adjoint.getPrimal(op.getG()),
         op.getMask(), op.getRows(), op.getBeforeDecay(),
         /*half=*/IntegerAttr(), /*near=*/IntegerAttr());
-    Value n = tile.mul(outer(tile, a, b), decayed);
+    Value n = tile.mul(tile.matmulTransposed(a, b), decayed);
     bool isOneRow = llvm::all_equal(op.getRows()) && op.getRows()[0] == 1;
     if (isOneRow && op.getMask() == RowMask::upto_token)
       n = strictlyLower(adjoint, n);
@@ -138,7 +127,8 @@ struct EraseSolveRule
       dw = tile.add(dr, dw);
     adjoint.addGradient(op.getW(), dw);
     if (adjoint.isActive(op.getL())) {
-      Value product = outer(tile, tile.neg(dw), adjoint.getPrimal(op.getU()));
+      Value product =
+          tile.matmulTransposed(tile.neg(dw), adjoint.getPrimal(op.getU()));
       adjoint.addGradient(op.getL(), strictlyLower(adjoint, product));
     }
     if (adjoint.isActive(op.getRate()))

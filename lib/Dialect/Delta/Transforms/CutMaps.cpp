@@ -252,28 +252,26 @@ private:
     return map;
   }
 
-  /// True if a block that has so much shared memory has room for all of `map`.
-  bool hasRoom(ChunkMapOp map, int64_t bytes) const {
-    MapPlan plan(map, {bytes, registerBytes});
-    return plan.isWhole() && !plan.exceedsShared();
-  }
-
   /// Returns how many bytes of shared memory rounds of `map` may take: all that
   /// a block has, where there is no room for the map otherwise, or half, so
   /// that one block loads while another computes; 0 where rounds would gain
   /// nothing. Of two rounds none is left to be loaded while another is added.
   int64_t countRoundBytes(ChunkMapOp map) const {
-    if (!hasRoom(map, sharedBytes))
+    auto hasRoom = [&](int64_t bytes) {
+      return MapPlan(map, {bytes, registerBytes}).hasRoom();
+    };
+    if (!hasRoom(sharedBytes))
       return sharedBytes;
     bool isWide = findCuttableSum(map) > 2 * kRoundColumns;
-    return isWide && !hasRoom(map, sharedBytes / 2) ? sharedBytes / 2 : 0;
+    return isWide && !hasRoom(sharedBytes / 2) ? sharedBytes / 2 : 0;
   }
 
   /// Replaces `map` by one that adds its sums in rounds, if that gains
   /// something and there is room for it. Returns false if it does not.
   bool addInRounds(RewriterBase &rewriter, ChunkMapOp map) {
-    ChunkMapOp cut =
-        cutInRounds(rewriter, map, {countRoundBytes(map), registerBytes});
+    int64_t bytes = countRoundBytes(map);
+    ChunkMapOp cut = bytes ? cutInRounds(rewriter, map, {bytes, registerBytes})
+                           : ChunkMapOp();
     if (!cut)
       return false;
     remark::passed(map.getLoc(),

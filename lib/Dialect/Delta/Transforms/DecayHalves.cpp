@@ -45,7 +45,7 @@ bool DecayHalves::isAlone(TokenPairs pairs) const {
 Value DecayHalves::multiply(TokenPairs pairs) {
   b.setLoc(op->getLoc());
   if (isa<DecayDotOp>(op))
-    return masked(timesTransposed(lhs, rhs), pairs);
+    return masked(tile.matmulTransposed(lhs, rhs), pairs);
   return tile.mul(contract(/*start=*/{}), rowScale);
 }
 
@@ -119,14 +119,4 @@ Value DecayHalves::masked(Value m, TokenPairs pairs) {
                              pairs.near > 1 ? RowMask::before_token : mask,
                              rows, /*before_decay=*/false, get(pairs.half),
                              get(pairs.near));
-}
-
-Value DecayHalves::timesTransposed(Value x, Value y) {
-  AffineExpr m, n, k;
-  bindDims(b.getContext(), m, n, k);
-  auto map = [&](AffineExpr row, AffineExpr column) {
-    return AffineMap::get(3, 0, {row, column}, b.getContext());
-  };
-  Value zero = tile.splat(0.0, {shapeOf(x)[0], shapeOf(y)[0]});
-  return tile.contract(x, y, zero, {map(m, k), map(n, k), map(m, n)});
 }

@@ -63,8 +63,6 @@ private:
   Value decayed(Value x, TokenPairs pairs, bool isLeft);
   /// Returns the entries of `m` for such pairs.
   Value masked(Value m, TokenPairs pairs);
-  /// Returns x y^T.
-  Value timesTransposed(Value x, Value y);
 
   ImplicitLocOpBuilder &b;
   Operation *op;

@@ -39,7 +39,6 @@ private:
 
   /// True for a chunk of one token, as steps of decoding are.
   bool isOneToken() const { return tokens == 1; }
-  Value dot(Value a, Value b);
   Value decayed(Value keys, Span span, int64_t repeat = 1);
   Value readState(Value keys, Span span, int64_t repeat = 1);
   Value readOutput();
@@ -140,22 +139,12 @@ Value ChunkBuilder::decayedState() {
 Value ChunkBuilder::decayDot(Value a, Value b, RowMask mask, int64_t aRows,
                              int64_t bRows, bool beforeDecay) {
   if (isOneToken())
-    return mask == RowMask::before_token ? Value() : dot(a, b);
+    return mask == RowMask::before_token ? Value()
+                                         : tile.matmulTransposed(a, b);
   Type type = tile.type({shapeOf(a)[0], shapeOf(b)[0]});
   return DecayDotOp::create(this->b, type, a, b, chunk.decay, mask,
                             ArrayRef<int64_t>{aRows, bRows},
                             beforeDecay && chunk.decay);
-}
-
-/// a b^T.
-Value ChunkBuilder::dot(Value a, Value b) {
-  AffineExpr m, n, k;
-  bindDims(this->b.getContext(), m, n, k);
-  auto map = [&](AffineExpr row, AffineExpr column) {
-    return AffineMap::get(3, 0, {row, column}, this->b.getContext());
-  };
-  return tile.contract(a, b, tile.splat(0.0, {shapeOf(a)[0], shapeOf(b)[0]}),
-                       {map(m, k), map(n, k), map(m, n)});
 }
 
 /// The rate of each row of a step.

@@ -94,14 +94,19 @@ private:
     });
   }
 
-  void addOp(Operation *op) {
-    if (plan.sums.find(op))
-      return;
+  /// Adds what `op` reads, and rows that it sums.
+  void addOperands(Operation *op) {
     for (Value operand : op->getOperands())
       addRead(operand, op);
     for (Value result : op->getResults())
       if (isa<CumsumOp>(op) && getTileRank(result) == 2)
         addScan(result);
+  }
+
+  void addOp(Operation *op) {
+    if (plan.sums.find(op))
+      return;
+    addOperands(op);
     if (isHeld(op))
       addHeld(op->getResult(0));
     if (!plan.isHalvedMap)
@@ -180,11 +185,7 @@ private:
     if (def && plan.getNumber(value) == kAnywhere) {
       if (!visited.insert(def).second)
         return;
-      for (Value operand : def->getOperands())
-        addRead(operand, def);
-      for (Value result : def->getResults())
-        if (isa<CumsumOp>(def) && getTileRank(result) == 2)
-          addScan(result);
+      addOperands(def);
       return;
     }
     if (!isa<RankedTensorType>(value.getType()))

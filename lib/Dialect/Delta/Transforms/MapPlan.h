@@ -41,6 +41,8 @@ public:
   bool exceedsRoom() const { return exceeds; }
   /// True if it is larger than a block's shared memory.
   bool exceedsShared() const { return exceedsMemory; }
+  /// True if a block makes all of `map` in the room that it has.
+  bool hasRoom() const { return isWhole() && !exceedsMemory; }
   /// The number of the map that makes `value`, or kAnywhere.
   int getNumber(Value value) const;
   const TermSums &getSums() const { return sums; }

@@ -284,15 +284,16 @@ private:
       return size > columns;
     if (llvm::any_of(map.getBlock(), isSumOverPairs))
       return findSummedChannels(map) && size > mostSummed;
+    if (size <= columns || hasProductsOfOtherRows(map))
+      return false;
     MapRoom room{sharedBytes, registerBytes};
     MapPlan plan(map, room);
-    bool hasRoom = plan.isWhole() && !plan.exceedsShared();
-    if (size <= columns || hasProductsOfOtherRows(map) || hasRoom)
-      return false;
+    if (plan.hasRoom() || plan.exceedsShared())
+      return !plan.hasRoom();
     ChunkMapOp inRounds = cutInRounds(rewriter, map, room);
     if (inRounds)
       rewriter.eraseOp(inRounds);
-    return !inRounds || plan.exceedsShared();
+    return !inRounds;
   }
 
   void split(RewriterBase &rewriter, ChunkMapOp map) {

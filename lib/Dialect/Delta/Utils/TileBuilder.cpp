@@ -62,8 +62,10 @@ Value TileBuilder::contract(Value a, Value b, Value acc,
       ->getResult(0);
 }
 
-Value TileBuilder::matmul(Value lhs, Value rhs, Value acc, bool transposeA) {
-  int64_t rows = shapeOf(lhs)[transposeA ? 1 : 0], columns = shapeOf(rhs)[1];
+Value TileBuilder::matmul(Value lhs, Value rhs, Value acc, bool transposeA,
+                          bool transposeB) {
+  int64_t rows = shapeOf(lhs)[transposeA ? 1 : 0];
+  int64_t columns = shapeOf(rhs)[transposeB ? 0 : 1];
   if (!acc)
     acc = splat(0.0, {rows, columns});
   AffineExpr m, n, k;
@@ -72,5 +74,6 @@ Value TileBuilder::matmul(Value lhs, Value rhs, Value acc, bool transposeA) {
     return AffineMap::get(3, 0, {row, column}, b.getContext());
   };
   return contract(lhs, rhs, acc,
-                  {transposeA ? map(k, m) : map(m, k), map(k, n), map(m, n)});
+                  {transposeA ? map(k, m) : map(m, k),
+                   transposeB ? map(n, k) : map(k, n), map(m, n)});
 }

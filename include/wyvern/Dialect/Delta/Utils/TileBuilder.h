@@ -52,11 +52,16 @@ public:
   Value transposedMatmul(Value a, Value b, Value acc = {}) {
     return matmul(a, b, acc, /*transposeA=*/true);
   }
+  /// a b^T.
+  Value matmulTransposed(Value a, Value b) {
+    return matmul(a, b, /*acc=*/{}, /*transposeA=*/false, /*transposeB=*/true);
+  }
   /// A contraction with one map for each of `a`, `b` and `acc`.
   Value contract(Value a, Value b, Value acc, ArrayRef<AffineMap> maps);
 
 private:
-  Value matmul(Value a, Value b, Value acc, bool transposeA);
+  Value matmul(Value a, Value b, Value acc, bool transposeA,
+               bool transposeB = false);
 
   ImplicitLocOpBuilder &b;
   FloatType compute;

@@ -32,7 +32,7 @@ void mlir::wyvern::addCosts(const KernelCosts &costs,
                             BundleInfo &bundle) {
   for (ProgramInfo *program : bundle.getPrograms())
     program->machine = {target.sms, target.memoryBytesPerCycle,
-                        target.launchCycles};
+                        target.launchCycles, target.codeBytes};
   for (KernelInfo *kernel : bundle.getKernels()) {
     auto found = costs.find(kernel->symbol);
     if (found == costs.end())

@@ -108,11 +108,12 @@ static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments,
 }
 
 /// False for two kernels of so much code that each runs badly beside the other:
-/// an SM holds 128 KB, and where two have as much each, both take half as long
-/// again (measured, too).
-static bool haveRoomForCode(const KernelInfo &one, const KernelInfo &other) {
-  constexpr size_t most = 224 * 1024;
-  return one.cubin.size() + other.cubin.size() <= most;
+/// where two have as much each as an SM holds, both take half as long again;
+/// with 1.3 times of that together they do not (measured, too).
+static bool haveRoomForCode(const KernelInfo &one, const KernelInfo &other,
+                            const MachineInfo &machine) {
+  auto bytes = static_cast<int64_t>(one.cubin.size() + other.cubin.size());
+  return 4 * bytes <= 7 * machine.codeBytes;
 }
 
 bool mlir::wyvern::addParts(ProgramInfo &program) {
@@ -123,7 +124,7 @@ bool mlir::wyvern::addParts(ProgramInfo &program) {
   if (!whole)
     return false;
   const KernelInfo &wholeKernel = whole->kernels.front();
-  if (!haveRoomForCode(wholeKernel, segments->kernels.back()))
+  if (!haveRoomForCode(wholeKernel, segments->kernels.back(), program.machine))
     return false;
   StateInfo caller = segments->states.front();
   VariantInfo made;

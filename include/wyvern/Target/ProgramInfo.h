@@ -174,11 +174,13 @@ inline bool hasSegments(const VariantInfo &variant) {
   return false;
 }
 
-/// The GPU that costs are estimated for; as wyvern_machine_desc.
+/// The GPU that costs are estimated for; as wyvern_machine_desc, and what the
+/// compiler alone asks for.
 struct MachineInfo {
   int64_t sms = 0;
   int64_t bytesPerCycle = 0;
   int64_t launchCycles = 0;
+  int64_t codeBytes = 0; ///< Of instructions that an SM holds.
 };
 
 struct ProgramInfo {

@@ -27,6 +27,7 @@ KernelInfo makeKernel(const char *symbol, GridCount count,
 ProgramInfo makeProgram() {
   ProgramInfo program;
   program.name = "layer";
+  program.machine.codeBytes = 128 << 10;
   TensorInfo state;
   state.dtype = "f32";
   state.optional = true;

@@ -36,6 +36,7 @@ static constexpr TargetNumber numbers[] = {
     {"state_columns", &TargetInfo::stateColumns},
     {"spill_bytes", &TargetInfo::spillBytes},
     {"sms", &TargetInfo::sms},
+    {"code_bytes", &TargetInfo::codeBytes},
     {"memory_bytes_per_cycle", &TargetInfo::memoryBytesPerCycle},
     {"launch_cycles", &TargetInfo::launchCycles},
     {"block_cycles", &TargetInfo::blockCycles},

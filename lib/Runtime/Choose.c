@@ -140,7 +140,7 @@ static double kernel_cycles(const wyvern_machine_desc *machine,
 
 /* What two kernels beside each other take longer than the longer one, in
    launches: the second one begins late, and both use the memory. Measured
-   (docs/performance.md, "training in parts"). */
+   (docs/performance/training.md, "training in parts"). */
 #define BESIDE_LAUNCHES 3
 
 /* A kernel beside the one before it adds what it takes longer, if SMs have room

@@ -89,9 +89,9 @@ static int64_t getStep(const KernelInfo &kernel, const MachineInfo &machine) {
 
 /// Returns how to cut sequences for `whole` and the kernels of `segments`: a
 /// part is what `whole` goes through, by estimates, while the kernel beside it
-/// goes through a segment, times what is measured (docs/performance.md,
-/// "training in parts"). What is late makes all behind it late, so the first
-/// parts are shorter than that.
+/// goes through a segment, times what is measured
+/// (docs/performance/training.md, "training in parts"). What is late makes all
+/// behind it late, so the first parts are shorter than that.
 static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments,
                        const MachineInfo &machine) {
   auto getShare = [&](size_t number, int64_t percent, int64_t most) {

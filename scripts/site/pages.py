@@ -18,7 +18,9 @@ import sys
 import yaml
 
 START = ["index.md", "quickstart.md", "tutorial.md", "layer-specs.md", "limits.md", "glossary.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "serving.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md", "performance.md"]
+USE = ["python.md", "torch.md", "training.md", "context-parallel.md", "serving.md", "jax.md", "tvm-ffi.md", "integrations.md", "abi.md", "numerics.md"]
+SUBJECTS = ["index", "forward", "segments", "channel-decay", "training", "wide-heads", "levels-and-compute", "serving", "across-gpus", "host", "correctness"]
+PERFORMANCE = [f"performance/{name}.md" for name in SUBJECTS]
 COMPILER = ["layers.md", "spec.md", "sched.md", "layouts.md"]
 MODULES = ["wyvern", "wyvern.torch", "wyvern.torch.layers", "wyvern.jax", "wyvern.plot", "wyvern.integrations.fla", "wyvern.integrations.flashinfer", "wyvern.integrations.transformers"]
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".h": "c", ".c": "c", ".json": "json"}
@@ -42,7 +44,7 @@ class Site:
     def name(self, source):
         place = source.relative_to(self.root)
         if place.parts[0] == "docs":
-            return str(place.relative_to("docs"))
+            return str(place.relative_to("docs")).replace("README.md", "index.md")
         if source.is_dir():
             return f"files/{place}/index.md"
         return f"files/{place}" if source.suffix in (".md", ".svg", ".png") else f"files/{place}.md"
@@ -145,16 +147,17 @@ def main():
     site.write()
     reference = add_reference(generated, site.pages)
     reasons = [site.page_of[path] for path in documents if path.parent.name == "rationale"]
-    missing = {site.page_of[path] for path in documents} - {*START, *USE, *COMPILER, *reasons}
+    ordered = {*START, *USE, *PERFORMANCE, *COMPILER, *reasons}
+    missing = {site.page_of[path] for path in documents} - ordered
     if missing:
         sys.exit(f"scripts/site/pages.py: error: expected each page of docs/ in a list, found none with {', '.join(sorted(missing))}")
     nav = [
         {"Start": START},
-        {"Use": USE},
+        {"Use": [*USE, {"Performance": PERFORMANCE}]},
         {"The compiler": [*COMPILER, {"Reasons": reasons}]},
         {"Reference": [{"Python": add_modules(root, site.pages)}, *({kind: pages} for kind, pages in reference.items())]},
     ]
-    listed = {page for page in site.page_of.values()} - {*START, *USE, *COMPILER, *reasons}
+    listed = {page for page in site.page_of.values()} - ordered
     config = {
         "INHERIT": str(root / "scripts/site/mkdocs.yml"),
         "docs_dir": str(site.pages),

@@ -44,7 +44,7 @@ def site(build_dir, tmp_path_factory):
 
 def test_every_document_has_a_page(site):
     for path in (ROOT / "docs").rglob("*.md"):
-        page = site / path.relative_to(ROOT / "docs").with_suffix(".html")
+        page = site / str(path.relative_to(ROOT / "docs")).replace("README.md", "index.md").replace(".md", ".html")
         assert "<h1" in page.read_text(), page
 
 

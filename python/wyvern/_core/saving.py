@@ -2,7 +2,7 @@
 """What a forward saves for its backward where nobody says: what the compiler chooses (wyvernc --save=auto), the state of
 every chunk if it is not too much.
 
-With the states no chain of chunks runs again in the backward (docs/performance.md), at some eight times the memory
+With the states no chain of chunks runs again in the backward (docs/performance/training.md), at some eight times the memory
 of the triangular factors alone.
 """
 

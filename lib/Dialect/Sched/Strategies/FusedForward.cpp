@@ -355,8 +355,9 @@ private:
                         program.countCarried(grid.split * state.split), beside);
     RolePlan plan(program, roles);
     plan.orderByArrival(0, scan.getYield().getCarries());
-    // One factor costs less time than a stage less (docs/performance.md). But
-    // copies of a role, and one that overlaps its chunks, want two.
+    // One factor costs less time than a stage less
+    // (docs/performance/forward.md, "factors in two parts"). But copies of a
+    // role, and one that overlaps its chunks, want two.
     bool isShort = depths.empty() && isTight(program, stages);
     bool takesOne = roles.back().copies == 1 && !state.overlap;
     if (onTheSide && roles.back().copies > 1)

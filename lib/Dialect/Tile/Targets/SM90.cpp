@@ -52,12 +52,12 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
 
   // H100 and H200 as SXM; memory of the H200 at 1.755 GHz.
   target.sms = 132;
-  // A map took longer from there on (docs/performance.md, "maps as long as an
-  // SM holds instructions").
+  // A map took longer from there on (docs/performance/channel-decay.md, "maps
+  // as long as an SM holds instructions").
   target.codeBytes = 128 * 1024;
   target.memoryBytesPerCycle = 2300;
   target.mmaFlopsPerCycle = 4096;
-  // Fitted to the kernels of docs/performance.md at 1.755 GHz.
+  // Fitted to the kernels of docs/performance/ at 1.755 GHz.
   target.launchCycles = 4000;
   target.blockCycles = 6500;
   target.loadCycles = 1500;

@@ -18,7 +18,7 @@ from .plan import ALONE, Part, Plan, indices, parts_of
 
 _ORDERS = {"contiguous": 1, "zigzag": 2}  # parts of a rank
 _PROCESSORS = 132  # of a GPU of sm_90a, where it cannot be asked
-_FEWEST = 4  # segments that pay on one GPU (docs/performance.md)
+_FEWEST = 4  # segments that pay on one GPU (docs/performance/across-gpus.md)
 
 
 class ContextParallel:

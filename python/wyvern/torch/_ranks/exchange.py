@@ -10,7 +10,7 @@ beside. So there are three orders:
     in one      the program that saves nothing, which has its own way to E; an all-gather of
                 E and M beside the maps, which then run for what they save alone
 
-The last does some work twice, 2 to 5 % of a forward (docs/performance.md); the second waits for
+The last does some work twice, 2 to 5 % of a forward (docs/performance/across-gpus.md); the second waits for
 the all-gather of E, the longer the more ranks and the farther they are.
 """
 

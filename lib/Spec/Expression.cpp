@@ -7,6 +7,7 @@
 #include "wyvern/Spec/Expression.h"
 
 #include "FormatNumber.h"
+#include "SpecLimits.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -83,8 +84,10 @@ namespace {
 /// Reads sums of products of factors, from left to right.
 class Parser {
 public:
-  Parser(StringRef text, const char *start, ExpressionError &error)
-      : text(text), rest(text), start(start), error(error) {}
+  Parser(StringRef text, const char *start, int &leavesLeft,
+         ExpressionError &error)
+      : text(text), rest(text), start(start), leavesLeft(leavesLeft),
+        error(error) {}
 
   FailureOr<Expression> parse();
 
@@ -94,6 +97,7 @@ private:
   FailureOr<Expression> parseFactor();
   FailureOr<Expression> parseNumber();
   FailureOr<Expression> parseName();
+  FailureOr<Expression> parseLeaf();
   /// Takes the next character, past spaces, if it is `wanted`.
   bool consume(char wanted) {
     rest = rest.ltrim();
@@ -103,12 +107,20 @@ private:
     rest = rest.ltrim();
     return SMLoc::getFromPointer(start + (rest.data() - text.data()));
   }
-  Expression make(Expression::Kind kind, SMLoc loc,
-                  std::vector<Expression> operands = {}) {
+  Expression make(Expression::Kind kind, SMLoc loc) {
     Expression made;
     made.kind = kind;
     made.loc = loc;
-    made.operands = std::move(operands);
+    return made;
+  }
+  /// Returns an operation of two operands, neither of which is copied: `left`
+  /// may be all that was read so far.
+  Expression join(Expression::Kind kind, SMLoc loc, Expression left,
+                  Expression right) {
+    Expression made = make(kind, loc);
+    made.operands.reserve(2);
+    made.operands.push_back(std::move(left));
+    made.operands.push_back(std::move(right));
     return made;
   }
   LogicalResult fail(SMLoc loc, const Twine &message) {
@@ -132,6 +144,7 @@ private:
 
   StringRef text, rest;
   const char *start;
+  int &leavesLeft;
   ExpressionError &error;
   int depth = 0;
 };
@@ -161,7 +174,7 @@ FailureOr<Expression> Parser::parseSum() {
     FailureOr<Expression> right = parseProduct();
     if (failed(right))
       return failure();
-    sum = make(kind, loc, {*sum, *right});
+    sum = join(kind, loc, std::move(*sum), std::move(*right));
   }
   --depth;
   return sum;
@@ -176,7 +189,8 @@ FailureOr<Expression> Parser::parseProduct() {
     FailureOr<Expression> right = parseFactor();
     if (failed(right))
       return failure();
-    product = make(Expression::Multiply, loc, {*product, *right});
+    product =
+        join(Expression::Multiply, loc, std::move(*product), std::move(*right));
   }
   return product;
 }
@@ -191,7 +205,9 @@ FailureOr<Expression> Parser::parseFactor() {
     --depth;
     if (failed(operand))
       return failure();
-    return make(Expression::Negate, loc, {*operand});
+    Expression made = make(Expression::Negate, loc);
+    made.operands.push_back(std::move(*operand));
+    return made;
   }
   if (consume('(')) {
     FailureOr<Expression> inside = parseSum();
@@ -199,6 +215,15 @@ FailureOr<Expression> Parser::parseFactor() {
       return failHere("')'");
     return inside;
   }
+  return parseLeaf();
+}
+
+FailureOr<Expression> Parser::parseLeaf() {
+  SMLoc loc = here();
+  if (--leavesLeft < 0)
+    return fail(loc, "expected at most " + Twine(limits::maxLeaves) +
+                         " names and numbers in all that a layer computes; "
+                         "compute the rest in front of it");
   if (!rest.empty() && (llvm::isDigit(rest.front()) || rest.front() == '.'))
     return parseNumber();
   return parseName();
@@ -245,7 +270,7 @@ FailureOr<Expression> Parser::parseName() {
     FailureOr<Expression> operand = parseSum();
     if (failed(operand))
       return failure();
-    made.operands.push_back(*operand);
+    made.operands.push_back(std::move(*operand));
   } while (made.operands.size() < count && consume(','));
   if (made.operands.size() < count)
     return failHere("',' and the angles to rotate by");
@@ -256,6 +281,7 @@ FailureOr<Expression> Parser::parseName() {
 
 FailureOr<Expression> mlir::wyvern::parseExpression(StringRef text,
                                                     const char *start,
+                                                    int &leavesLeft,
                                                     ExpressionError &error) {
-  return Parser(text, start, error).parse();
+  return Parser(text, start, leavesLeft, error).parse();
 }

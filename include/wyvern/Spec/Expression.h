@@ -76,9 +76,10 @@ inline bool isRunningSum(const Expression &value) {
 }
 
 /// Returns what `text` says, whose first character stands at `start`; failure,
-/// and why, if it is no expression.
+/// and why, if it is no expression. Takes its names and numbers off those that
+/// the layer may still have.
 FailureOr<Expression> parseExpression(StringRef text, const char *start,
-                                      ExpressionError &error);
+                                      int &leavesLeft, ExpressionError &error);
 
 } // namespace mlir::wyvern
 

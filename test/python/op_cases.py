@@ -32,6 +32,23 @@ PARAMETERS = {
     "parameters": {"A": "head", "w": "key"},
     "steps": [DELTA],
 }
+# A layer that computes all of its operands, of arguments of every kind.
+COMPUTES = {
+    "name": "computes",
+    "heads": {"key": 2, "value": 4},
+    "dims": {"key": 8, "value": 8},
+    "decay": "head",
+    "compute": [
+        {"g": "-softplus(a) * speed"},
+        {"k": "normalize(k * (1 + w))"},
+        {"v": "(v + u) * exp(-0.5 * u)"},
+        {"beta": "sigmoid(b)"},
+        {"q": "normalize(q)"},
+    ],
+    "inputs": {"u": "head"},
+    "parameters": {"speed": "head"},
+    "steps": [DELTA],
+}
 # Operands that write or are erased, of length 1 so that the state stays bounded.
 KEYS = ("q", "k", "p", "r")
 

@@ -298,21 +298,6 @@ def case_only_some_gradients():
 # Several rows a token, fewer keys than columns in a state: and products that are erased and
 # written, a rate that is 1, and more keys than columns, for which a probe runs twice.
 REPEATED = op_cases.spec("repeated", dims={"key": 6, "value": 8})
-COMPUTES = """name: computes
-heads: {key: 2, value: 4}
-dims: {key: 8, value: 8}
-decay: head
-compute:
-  - g: -softplus(a) * speed
-  - k: normalize(k * (1 + w))
-  - v: v * exp(-0.5 * u)
-  - beta: sigmoid(b)
-  - q: normalize(q)
-inputs: {u: head}
-parameters: {speed: head, w: key}
-steps:
-  - {write: k, value: v, rate: beta}
-"""
 PRODUCTS = op_cases.spec("products", decay="none")
 
 
@@ -333,7 +318,7 @@ LAYERS = (
     lambda: GatedDeltaNet(hidden_size=HIDDEN, head_dim=8, num_heads=2, num_v_heads=4, expand_v=1),
     lambda: DeltaNet(hidden_size=HIDDEN, num_heads=2, use_short_conv=False),
     lambda: Layer(PRODUCTS, HIDDEN, use_gate=True),
-    lambda: Layer(COMPUTES, HIDDEN),
+    lambda: Layer(op_cases.COMPUTES | {"parameters": {"speed": "head", "w": "key"}}, HIDDEN),
 )
 
 

@@ -171,8 +171,10 @@ def test_options_of_the_keys():
         torch.testing.assert_close(layer._activate(x), activation(plain._activate(x)))
     far = torch.full((1, 1, H), -30.0)
     torch.testing.assert_close(delta_net(qk_activation="elu")._activate(far), far.exp(), atol=0, rtol=1e-6)
-    assert torch.equal(delta_net(use_short_conv=False)._activate(x), torch.nn.functional.silu(x))
     assert torch.equal(delta_net()._activate(x), x), "the convolution has activated it"
+    for name, activation in (("silu", torch.nn.functional.silu), ("identity", lambda x: x)):
+        layer = delta_net(use_short_conv=False, qk_activation=name)
+        assert torch.equal(layer._heads(x, None)[0].flatten(2), activation(layer.q_proj(x)))
     summed = delta_net(qk_norm="sum", qk_activation="elu")._activate(x)
     torch.testing.assert_close(summed.sum(-1), torch.ones(2, 21))
 

@@ -14,6 +14,8 @@ pytest.importorskip("wyvern._compiler", reason="the compiler module is not built
 if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
     pytest.skip("torch was built without gloo", allow_module_level=True)
 
+import op_cases
+
 HERE = Path(__file__).parent
 SOURCE = HERE / "ranks_cases.py"
 CASES = [line.split("(")[0][4:] for line in SOURCE.read_text().splitlines() if line.startswith("def case_")]
@@ -123,29 +125,12 @@ def test_without_a_group():
         ContextParallel()
 
 
-COMPUTES = """name: computes
-heads: {key: 2, value: 4}
-dims: {key: 8, value: 8}
-decay: head
-compute:
-  - g: -softplus(a) * speed
-  - k: normalize(k * (1 + w))
-  - v: (v + u) * exp(-0.5 * u)
-  - beta: sigmoid(b)
-  - q: normalize(q)
-inputs: {u: head}
-parameters: {speed: head}
-steps:
-  - {write: k, value: v, rate: beta}
-"""
-
-
 @pytest.mark.parametrize("offsets", [None, (0, 41, 41, 170, 290)])
 def test_segments_of_a_spec_that_computes(offsets):
     """What is written comes out of operands that keys are made of too, and is not zero with any of them."""
     from wyvern.torch import ContextParallel, op
 
-    spec = COMPUTES.replace("value: 4", "value: 2")
+    spec = op_cases.COMPUTES | {"heads": {"key": 2, "value": 2}}
     layer, cu_seqlens = op(spec), None if offsets is None else torch.tensor(offsets)
     torch.manual_seed(3)
     batch = 1 if offsets else 2

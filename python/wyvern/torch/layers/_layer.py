@@ -10,6 +10,7 @@ from torch import nn
 
 from .._ranks.context import ContextParallel
 from ._cache import Cache, Continued, LayerStates
+from ._heads import Heads
 from ._parts import OutputNorm, ShortConvolution, check_sizes, low_rank_projection, repad, unpad
 from ._ranks import Neighbours
 
@@ -30,23 +31,13 @@ def whole_number(what, value):
     return round(value)
 
 
-def arguments_of(cu_seqlens, cp_context, states):
-    """The arguments of a recurrence that a layer's call has, which goes on from states if there are any."""
-    arguments = {"cu_seqlens": cu_seqlens}
-    if cp_context is not None:
-        arguments["cp_context"] = cp_context
-    if states is not None:
-        arguments |= {"initial_state": states.recurrent, "output_final_state": True}
-    return arguments
-
-
 class DeltaLayer(nn.Module):
     """Projections, short convolutions, recurrence, output norm, output projection.
 
     A subclass sets the sizes, makes its parameters in FLA's order (so that one seed
-    gives the same weights in both) and has `mix(hidden_states, q, k, v, cu_seqlens,
-    cp_context, states)`, the recurrence on heads, with the results [B, T, value heads, V] and,
-    where there are `states` to go on from, the state to keep.
+    gives the same weights in both) and has `mix(x)`, the recurrence on the heads of a call,
+    with the results [B, T, value heads, V] and, where there are `x.states` to go on from, the
+    state to keep.
     """
 
     steps = 1  # rows of k and v a token
@@ -61,7 +52,7 @@ class DeltaLayer(nn.Module):
     key_dim: int
     value_dim: int
     head_v_dim: int
-    mix: Callable[..., tuple[torch.Tensor, Optional[torch.Tensor]]]
+    mix: Callable[[Heads], tuple[torch.Tensor, Optional[torch.Tensor]]]
 
     def __init__(self, mode, backend, layer_idx, use_gate, use_short_conv, conv_size, conv_bias):
         super().__init__()
@@ -101,6 +92,8 @@ class DeltaLayer(nn.Module):
             setattr(self, f"{name}_proj", nn.Linear(hidden_size, channels, bias=False))
 
     def _make_convolutions(self, qk_silu):
+        """qk_silu: whether q and k go through SiLU, as v does, with a convolution or without."""
+        self._qk_silu = qk_silu
         if not self.use_short_conv:
             return
         for name, channels in zip("qkv", self._channels):
@@ -176,8 +169,8 @@ class DeltaLayer(nn.Module):
         return o, None, past_key_values if states is None else states.cache
 
     def _body(self, hidden_states, cu_seqlens, neighbours, states, places):
-        heads = self._heads(hidden_states, neighbours)
-        o, state = self.mix(hidden_states, *heads, cu_seqlens, neighbours.context, states)
+        q, k, v = self._heads(hidden_states, neighbours)
+        o, state = self.mix(Heads(hidden_states, q, k, v, cu_seqlens, neighbours.context, states))
         if self.use_gate:
             o = self.o_norm(o, self.g_proj(hidden_states).unflatten(-1, o.shape[2:]))
         else:
@@ -222,8 +215,9 @@ class DeltaLayer(nn.Module):
             k = neighbours.convolve(self.k_conv1d, self.k_proj, hidden_states)
             v = neighbours.convolve(self.v_conv1d, self.v_proj, hidden_states)
         else:
-            q, k = self.q_proj(hidden_states), self.k_proj(hidden_states)
-            v = F.silu(self.v_proj(hidden_states))
+            q, k, v = self.q_proj(hidden_states), self.k_proj(hidden_states), F.silu(self.v_proj(hidden_states))
+            if self._qk_silu:
+                q, k = F.silu(q), F.silu(k)
         # A token's rows of k and v lie side by side.
         k, v = (x.unflatten(-1, (self.steps, -1, dim)).flatten(1, 2) for x, dim in ((k, self.head_k_dim), (v, self.head_v_dim)))
         return q.unflatten(-1, (-1, self.head_k_dim)), k, v

@@ -4,14 +4,13 @@
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .._family import chunk_comba, fused_recurrent_comba
 from .._gate import log_decay
 from .._ops import compute_dtype
-from ._cache import LayerStates
-from ._layer import DeltaLayer, arguments_of
+from ._heads import Heads
+from ._layer import DeltaLayer
 from ._parts import reset_gate
 
 
@@ -71,33 +70,22 @@ class Comba(DeltaLayer):
             nn.init.constant_(self.D, self.correction_factor)
             setattr(self.D, "_no_weight_decay", True)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
-        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        if not self.use_short_conv:
-            q, k = F.silu(q), F.silu(k)
-        p = (k * self.decay[:, None].sigmoid()).to(k.dtype) if self.use_inner_decay else k
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
+        q, p = x.q, x.k
+        if self.use_inner_decay:
+            p = (p * self.decay[:, None].sigmoid()).to(p.dtype)
         if self.use_output_correction:
             q = (q - self.D[:, None] * p).to(q.dtype)
         wide = compute_dtype(q)
-        rule: Any = chunk_comba if states is None else fused_recurrent_comba
+        rule: Any = chunk_comba if x.states is None else fused_recurrent_comba
         return rule(
             q=q,
-            k=k,
-            v=v,
+            k=x.k,
+            v=x.v,
             p=p,
-            g=log_decay(self.a_proj(hidden_states).to(wide), self.A_log, self.dt_bias),
-            beta=self.b_proj(hidden_states).to(wide).sigmoid(),
+            g=log_decay(self.a_proj(x.hidden_states).to(wide), self.A_log, self.dt_bias),
+            beta=self.b_proj(x.hidden_states).to(wide).sigmoid(),
             use_qk_l2norm_in_kernel=True,
-            **arguments_of(cu_seqlens, cp_context, states),
+            **x.arguments,
         )

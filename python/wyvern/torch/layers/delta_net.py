@@ -9,8 +9,8 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_delta_rule, fused_recurrent_delta_rule
-from ._cache import LayerStates
-from ._layer import DeltaLayer, arguments_of, expect_one_of, whole_number
+from ._heads import Heads
+from ._layer import DeltaLayer, expect_one_of, whole_number
 from ._parts import check_sizes
 
 
@@ -85,35 +85,21 @@ class DeltaNet(DeltaLayer):
         self._make_convolutions(qk_activation == "silu")
         self._make_output(hidden_size, norm_eps)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
-        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        q, k = self._activate(q), self._activate(k)
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
+        q, k = self._activate(x.q), self._activate(x.k)
         wide = torch.promote_types(q.dtype, torch.float32)
         if self.use_beta:
-            beta = self.b_proj(hidden_states).to(wide).sigmoid()
+            beta = self.b_proj(x.hidden_states).to(wide).sigmoid()
         else:
             beta = torch.ones(q.shape[:3], dtype=wide, device=q.device)
         if self.allow_neg_eigval:
             beta = 2 * beta
-        return self.recurrence(
-            q, k, v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2",
-            **arguments_of(cu_seqlens, cp_context, states),
-        )
+        return self.recurrence(q, k, x.v, beta=beta, use_qk_l2norm_in_kernel=self.qk_norm == "l2", **x.arguments)
 
     def _activate(self, x):
-        # The convolution's own activation is SiLU.
-        if self.qk_activation != "identity" and not (self.qk_activation == "silu" and self.use_short_conv):
+        # A SiLU has been applied to q and k as they were made.
+        if self.qk_activation not in ("identity", "silu"):
             x = _ACTIVATIONS[self.qk_activation](x)
         return F.normalize(x, p=1, dim=-1, eps=1e-6) if self.qk_norm == "sum" else x
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from .. import reference
 from .._functions import chunk_gated_delta_rule, fused_recurrent_gated_delta_rule
-from ._cache import LayerStates
-from ._layer import DeltaLayer, arguments_of, expect_one_of
+from ._heads import Heads
+from ._layer import DeltaLayer, expect_one_of
 from ._parts import reset_gate
 
 _GATES = {"swish": F.silu, "silu": F.silu, "sigmoid": torch.sigmoid}
@@ -71,35 +71,22 @@ class GatedDeltaNet(DeltaLayer):
         of them after to_empty()."""
         reset_gate(self.A_log, self.dt_bias)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
-        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        if not self.use_short_conv:
-            q, k = F.silu(q), F.silu(k)
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
         rule: Any = reference.delta_rule
         if self.backend == "wyvern":
-            rule = chunk_gated_delta_rule if states is None else fused_recurrent_gated_delta_rule
+            rule = chunk_gated_delta_rule if x.states is None else fused_recurrent_gated_delta_rule
         return rule(
-            q,
-            k,
-            v,
-            g=self.a_proj(hidden_states),
-            beta=self.b_proj(hidden_states),
+            x.q,
+            x.k,
+            x.v,
+            g=self.a_proj(x.hidden_states),
+            beta=self.b_proj(x.hidden_states),
             use_qk_l2norm_in_kernel=True,
             use_gate_in_kernel=True,
             A_log=self.A_log,
             dt_bias=self.dt_bias,
             use_beta_sigmoid_in_kernel=True,
             allow_neg_eigval=self.allow_neg_eigval,
-            **arguments_of(cu_seqlens, cp_context, states),
+            **x.arguments,
         )

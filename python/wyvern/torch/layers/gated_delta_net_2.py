@@ -4,14 +4,13 @@
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .._family import chunk_gdn2, fused_recurrent_gdn2
 from .._gate import log_decay
 from .._ops import compute_dtype
-from ._cache import LayerStates
-from ._layer import DeltaLayer, arguments_of
+from ._heads import Heads
+from ._layer import DeltaLayer
 from ._parts import low_rank_projection, reset_gate
 
 
@@ -58,34 +57,21 @@ class GatedDeltaNet2(DeltaLayer):
         """Initializes the parameters that are the layer's own, A_log and dt_bias."""
         reset_gate(self.A_log, self.dt_bias, least=1)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
-        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        if not self.use_short_conv:
-            q, k = F.silu(q), F.silu(k)
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
         heads = (self.num_heads, self.head_k_dim)
-        raw = self.f_proj(hidden_states).to(compute_dtype(q)).unflatten(-1, heads)
+        raw = self.f_proj(x.hidden_states).to(compute_dtype(x.q)).unflatten(-1, heads)
         g = log_decay(raw, self.A_log[:, None], self.dt_bias.view(heads))
-        b = self.b_proj(hidden_states).sigmoid().unflatten(-1, heads)
-        rule: Any = chunk_gdn2 if states is None else fused_recurrent_gdn2
+        b = self.b_proj(x.hidden_states).sigmoid().unflatten(-1, heads)
+        rule: Any = chunk_gdn2 if x.states is None else fused_recurrent_gdn2
         return rule(
-            q,
-            k,
-            v,
+            x.q,
+            x.k,
+            x.v,
             g=g.repeat_interleave(self.num_v_heads // self.num_heads, 2),
-            b=(2 * b if self.allow_neg_eigval else b).to(q.dtype),
-            w=self.w_proj(hidden_states).sigmoid().unflatten(-1, v.shape[2:]).to(q.dtype),
+            b=(2 * b if self.allow_neg_eigval else b).to(x.q.dtype),
+            w=self.w_proj(x.hidden_states).sigmoid().unflatten(-1, x.v.shape[2:]).to(x.q.dtype),
             use_qk_l2norm_in_kernel=True,
-            **arguments_of(cu_seqlens, cp_context, states),
-            **({"max_rate": 2.0 if self.allow_neg_eigval else 1.0} if states is None else {}),
+            **x.arguments,
+            **({"max_rate": 2.0 if self.allow_neg_eigval else 1.0} if x.states is None else {}),
         )

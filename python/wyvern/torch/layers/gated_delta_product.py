@@ -4,13 +4,12 @@
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .._family.delta_product import delta_product
 from .._gate import log_decay
 from .._ops import compute_dtype
-from ._cache import LayerStates
+from ._heads import Heads
 from ._layer import DeltaLayer
 from ._parts import check_sizes, reset_gate
 
@@ -65,32 +64,19 @@ class GatedDeltaProduct(DeltaLayer):
         if self.use_forget_gate:
             reset_gate(self.A_log, self.dt_bias)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q [B, T, heads, K],
-        k [B, T * n, heads, K] and v [B, T * n, value heads, V] of n steps, which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        if not self.use_short_conv:
-            q, k = F.silu(q), F.silu(k)
-        wide = compute_dtype(q)
-        beta = self.b_proj(hidden_states).to(wide).sigmoid().unflatten(-1, (self.steps, -1)).flatten(1, 2)
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
+        wide = compute_dtype(x.q)
+        beta = self.b_proj(x.hidden_states).to(wide).sigmoid().unflatten(-1, (self.steps, -1)).flatten(1, 2)
         g = None
         if self.use_forget_gate:
-            g = log_decay(self.a_proj(hidden_states).to(wide), self.A_log, self.dt_bias)
-        initial = None if states is None else states.recurrent
+            g = log_decay(self.a_proj(x.hidden_states).to(wide), self.A_log, self.dt_bias)
+        initial = None if x.states is None else x.states.recurrent
         return delta_product(
-            (q, k, v, g, 2 * beta if self.allow_neg_eigval else beta),
+            (x.q, x.k, x.v, g, 2 * beta if self.allow_neg_eigval else beta),
             self.num_householder,
-            (None, initial, states is not None, cu_seqlens, cp_context),
+            (None, initial, x.states is not None, x.cu_seqlens, x.cp_context),
             norm=True,
             max_rate=2.0 if self.allow_neg_eigval else 1.0,
-            recurrent=states is not None,
+            recurrent=x.states is not None,
         )

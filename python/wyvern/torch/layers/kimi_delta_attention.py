@@ -4,12 +4,11 @@
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .._family import chunk_kda, fused_recurrent_kda
-from ._cache import LayerStates
-from ._layer import DeltaLayer, arguments_of
+from ._heads import Heads
+from ._layer import DeltaLayer
 from ._parts import low_rank_projection, reset_gate
 
 
@@ -65,28 +64,15 @@ class KimiDeltaAttention(DeltaLayer):
         """Initializes the parameters that are the layer's own, A_log and dt_bias."""
         reset_gate(self.A_log, self.dt_bias, least=None if self.safe_gate else 1)
 
-    def mix(
-        self,
-        hidden_states: torch.Tensor,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        cu_seqlens: Optional[torch.Tensor],
-        cp_context: Any,
-        states: Optional[LayerStates],
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
-        """Returns (o [B, T, value heads, V], the state after it or None) of the heads q, k
-        [B, T, heads, K] and v [B, T, value heads, V], which are of hidden_states [B, T,
-        hidden_size]; cu_seqlens, cp_context and states are the layer's."""
-        if not self.use_short_conv:
-            q, k = F.silu(q), F.silu(k)
-        rule: Any = chunk_kda if states is None else fused_recurrent_kda
+    def mix(self, x: Heads) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Returns (o [B, T, value heads, V], the state after it or None) of the heads `x` of a call."""
+        rule: Any = chunk_kda if x.states is None else fused_recurrent_kda
         return rule(
-            q,
-            k,
-            v,
-            g=self.f_proj(hidden_states).unflatten(-1, (-1, self.head_k_dim)),
-            beta=self.b_proj(hidden_states),
+            x.q,
+            x.k,
+            x.v,
+            g=self.f_proj(x.hidden_states).unflatten(-1, (-1, self.head_k_dim)),
+            beta=self.b_proj(x.hidden_states),
             use_qk_l2norm_in_kernel=True,
             use_gate_in_kernel=True,
             A_log=self.A_log,
@@ -94,5 +80,5 @@ class KimiDeltaAttention(DeltaLayer):
             lower_bound=self.lower_bound,
             use_beta_sigmoid_in_kernel=True,
             allow_neg_eigval=self.allow_neg_eigval,
-            **arguments_of(cu_seqlens, cp_context, states),
+            **x.arguments,
         )

@@ -12,7 +12,8 @@ from .._family import chunk_rwkv7, fused_mul_recurrent_rwkv7
 from .._l2norm import l2norm
 from .._ops import compute_dtype
 from .._ranks.context import ContextParallel
-from ._layer import DeltaLayer, arguments_of, whole_number
+from ._heads import arguments_of
+from ._layer import DeltaLayer, whole_number
 from ._parts import TokenShift, check_sizes, repad
 
 _STRONGEST = -math.exp(-0.5)  # a log decay

@@ -112,7 +112,9 @@ def test_strategies_change_no_bit(name, wyvernc, tmp_path):
         known = {key: x for key, x in {**inputs, **outs}.items() if key in rounded.backward.inputs}
         back = make_inputs(rounded.backward, *place, known)
         expected.append((inputs, outs, back, rounded.backward(**back)))
-    for schedule in ("separate", "fused-blocks", "fused-warps"):
+    # Of a decay a channel no fused kernel is compiled for a GPU; one strategy shows that they are right.
+    fused = ["fused-warps"] if "decay: channel" in spec else ["fused-blocks", "fused-warps"]
+    for schedule in ("separate", *fused):
         for is_backward, kernels in enumerate(kernels_of(wyvernc, path, schedule)):
             if kernels in compared:
                 continue

@@ -27,10 +27,7 @@ class Family:
         self.signature = sign(spec, bundle)
         initial, final = self.signature.initial_state, self.signature.final_state
         if initial is None or final is None:
-            raise NotImplementedError(
-                f"op: {name}: layers with levels or running sums are taken in JAX with resume: true alone, for an op has "
-                "states in JAX; add resume: true to the spec"
-            )
+            raise NotImplementedError(f"op: {name}: layers with levels or running sums are taken in JAX with resume: true alone")
         self.initial_state, self.final_state = initial, final
 
     def __repr__(self) -> str:

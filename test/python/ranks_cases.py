@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Context parallelism on two processes of gloo, against one of them alone.
 
-Both run each `case_*` function, started once by test_ranks.py:
+Both run each `case_*` function, of ranks_sum_cases.py too, started once by test_ranks.py:
 `RANK=0 python ranks_cases.py <folder> <cases...>`. Every rank has whole tensors, so that
 it can run the layer alone, and its part of them.
 """
@@ -25,8 +25,6 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate
 from torch.utils.checkpoint import checkpoint
-from test_resume_op import ANGLES, SHARED
-from test_resume_op import draw as draw_angles
 from wyvern._core.pieces import Pieces
 from wyvern.torch import ContextParallel, DeltaNet, GatedDeltaNet, Layer, chunk_delta_rule, chunk_gated_delta_rule, op
 
@@ -148,50 +146,6 @@ def case_packed():
     for (order, lengths, segments), offsets in PACKED:
         x, state = draw(200, sequences=len(offsets) - 1)
         compare(chunk_gated_delta_rule, x, state, ContextParallel(order=order, lengths=lengths, segments=segments), offsets)
-
-
-SUMS = [
-    (("contiguous", None, 1), None),
-    (("contiguous", [5, 195], 2), None),
-    (("contiguous", [200, 0], 1), None),
-    (("zigzag", [54, 0, 100, 46], 2), None),
-    (("contiguous", [105, 95], 1), [0, 0, 10, 190]),
-    (("contiguous", [90, 110], 3), [0, 64, 80, 128, 200]),
-    (("zigzag", [50, 50, 50, 50], 1), [0, 20, 50, 120, 200]),
-]
-
-
-def case_running_sums():
-    """What a rank's tokens turn by begins with sums over those of ranks before it; gradients go the other way."""
-    layer = op(ANGLES)
-    for (order, lengths, segments), offsets in SUMS:
-        x, given = draw_angles(layer, 1 if offsets else 2, 200, len(offsets) - 1 if offsets else 2)
-        shared = {name: x.pop(name) for name in SHARED}
-
-        def function(initial_state, **arguments):
-            """Sums as parts of one state, as `compare` has it; angles by what they are used for."""
-            state, phi = initial_state.split([2 * 16 * 8, 2 * 8], 1)
-            begins = {"state": state.view(-1, 2, 16, 8), "phi": phi.view(-1, 2, 8)}
-            cos = torch.cos if "cp_context" not in arguments else lambda end: torch.where(end == 0, 0.0, end.cos())
-            o, ends = layer(**shared, **arguments, initial_state=begins)
-            return o, torch.cat([ends["state"].flatten(1), cos(ends["phi"]).flatten(1)], 1)
-
-        state = torch.cat([given["state"].flatten(1), given["phi"].flatten(1)], 1)
-        compare(function, x, state, ContextParallel(order=order, lengths=lengths, segments=segments), offsets, bar=1e-10)
-
-
-def case_one_more_gather_of_running_sums():
-    """Of a number a channel, and one of what passes; in the backward as well."""
-    from benchmarks.ranks import Wire
-
-    layer = op(ANGLES)
-    x, _ = draw_angles(layer, 1, 200, 1)
-    mine = leaves({name: y if name in SHARED else cut(ContextParallel(), y, 200) for name, y in x.items()})
-    with Wire() as wire:
-        o, _ = layer(**mine, cp_context=ContextParallel())
-        o.sum().backward()
-    sums, states = 2 * 8 + 1, 2 * 16 * 8
-    assert wire.sent == [8 * n for n in (sums, states + 2 * 16 * 16, states, sums)]
 
 
 def case_types():
@@ -594,6 +548,8 @@ def case_language_model():
 
 
 def main(folder, *cases):
+    import ranks_sum_cases  # which has this module's helpers
+
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
     dist.init_process_group(
@@ -603,7 +559,7 @@ def main(folder, *cases):
         for case in cases:
             failure, start = None, time.monotonic()
             try:
-                globals()[case]()
+                getattr(ranks_sum_cases, case, globals().get(case))()
             except BaseException:
                 failure = traceback.format_exc()
             seconds = round(time.monotonic() - start, 1)

@@ -16,7 +16,12 @@ if not torch.distributed.is_available() or not torch.distributed.is_gloo_availab
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "ranks_cases.py"
-CASES = [line.split("(")[0][4:] for line in SOURCE.read_text().splitlines() if line.startswith("def case_")]
+CASES = [
+    line.split("(")[0][4:]
+    for source in (SOURCE, HERE / "ranks_sum_cases.py")
+    for line in source.read_text().splitlines()
+    if line.startswith("def case_")
+]
 
 
 @pytest.fixture(scope="module")

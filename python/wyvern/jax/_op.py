@@ -80,9 +80,10 @@ class Op:
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         starts = start(name, family.signature.starts, given, arrays[0], sizes)
         arrays = convert(name, family.signature.operands, (*arrays, *starts))
-        if initial_state is not None:
+        taken = family.signature.initial_state
+        if initial_state is not None and taken is not None:
             expect_arrays(name, initial_state=initial_state)
-            check_shapes(name, (family.signature.initial_state,), (initial_state,), sizes)
+            check_shapes(name, (taken,), (initial_state,), sizes)
             initial_state = jnp.asarray(initial_state, compute_dtype(arrays[0]))
         if cu_seqlens is not None:
             cu_seqlens = jnp.asarray(cu_seqlens)

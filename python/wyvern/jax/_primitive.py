@@ -75,7 +75,7 @@ def _types(call: Call, arguments: Sequence[Any]) -> list[tuple[tuple[int, ...], 
     sizes = sizes_of(signature, arguments, arguments[len(signature.operands) + 1])
     q = arguments[0]
     return [
-        type_of(argument, q, sizes) if wanted else ((0,), compute_dtype(q))
+        type_of(argument, q, sizes) if wanted and argument else ((0,), compute_dtype(q))
         for _, argument, wanted in call.results
     ]
 

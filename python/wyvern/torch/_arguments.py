@@ -13,9 +13,11 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def expect_tensors(name, /, **tensors):
-    """Raises TypeError for what is no tensor."""
+    """Raises TypeError for what is no tensor, or none with strides."""
     for what, tensor in tensors.items():
         if type(tensor) in _PLAIN:
+            if tensor.layout is not torch.strided:
+                raise TypeError(f"{name}: {what} is a tensor of {tensor.layout}, expected a dense one: pass {what}.to_dense()")
             continue
         if not isinstance(tensor, torch.Tensor):
             found = "None" if tensor is None else f"a {type(tensor).__name__}"
@@ -47,6 +49,13 @@ def expect_floats(name, what, tensor):
     that could have no gradient."""
     if not tensor.dtype.is_floating_point:
         raise TypeError(f"{name}: {what} is {tensor.dtype}, expected a floating-point type")
+
+
+def expect_device(name, q, /, **tensors):
+    """Raises TypeError for tensors that are not on q's device."""
+    for what, tensor in tensors.items():
+        if tensor.device != q.device:
+            raise TypeError(f"{name}: q is on {q.device}, {what} on {tensor.device}; expected one device")
 
 
 def check_shapes(name, arguments, tensors, sizes=()):
@@ -82,6 +91,7 @@ def check_sequences(name, batch, cu_seqlens):
 def convert(name, arguments, tensors):
     """Returns tensors in the types of an op: those that are narrow in one, autocast's where
     it is on, all others in float32 or float64. Log decays are made finite."""
+    expect_device(name, tensors[0], **{x.name: tensor for x, tensor in zip(arguments, tensors)})
     autocast = _autocast_dtype(tensors[0].device.type)
     narrow = {
         x.name: _cast(tensor, autocast) if autocast and _follows_autocast(tensor) else tensor

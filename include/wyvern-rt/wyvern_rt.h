@@ -118,13 +118,17 @@ typedef enum wyvern_param_kind {
   WYVERN_PARAM_TENSOR_MAP = 0, /* CUtensorMap, 128 bytes by value */
   WYVERN_PARAM_POINTER = 1,    /* device pointer; null if absent */
   WYVERN_PARAM_STRIDE = 2, /* i64 elements of dimension `dim`; 0 if absent */
-  WYVERN_PARAM_CU_SEQLENS = 3, /* device pointer; null if not packed */
-  WYVERN_PARAM_CU_WIDTH = 4,   /* i64 bytes an entry: 4, 8; 0 if not packed */
-  WYVERN_PARAM_TOKENS = 5,     /* i64: T */
-  WYVERN_PARAM_SEQUENCES = 6,  /* i64: N */
-  WYVERN_PARAM_SEGMENT = 7,    /* i64: the tokens of a segment */
-  WYVERN_PARAM_SLOT_TOKENS = 8 /* i64: the T by which slots of chunks are
-                                  numbered, also in a part of sequences */
+  WYVERN_PARAM_CU_SEQLENS = 3,  /* device pointer; null if not packed */
+  WYVERN_PARAM_CU_WIDTH = 4,    /* i64 bytes an entry: 4, 8; 0 if not packed */
+  WYVERN_PARAM_TOKENS = 5,      /* i64: T */
+  WYVERN_PARAM_SEQUENCES = 6,   /* i64: N */
+  WYVERN_PARAM_SEGMENT = 7,     /* i64: the tokens of a segment */
+  WYVERN_PARAM_SLOT_TOKENS = 8, /* i64: the T by which slots of chunks are
+                                   numbered, also in a part of sequences */
+  WYVERN_PARAM_PART = 9 /* i64: the kernel's part. States of a pool are read in
+                           slots by all and the first part alone, written into
+                           slots by all and the last part alone: the others have
+                           a row a sequence */
 } wyvern_param_kind;
 
 typedef struct wyvern_param_desc {

@@ -81,7 +81,7 @@ static wyvern_status check_params(const wyvern_program_desc *desc,
   uint32_t tensors = desc->num_tensors + variant->num_workspace;
   for (uint32_t p = 0; p < kernel->num_params; ++p) {
     const wyvern_param_desc *param = &kernel->params[p];
-    if ((unsigned)param->kind > WYVERN_PARAM_SLOT_TOKENS)
+    if ((unsigned)param->kind > WYVERN_PARAM_PART)
       return MALFORMED("%s: parameter %u of %s has the unknown kind %d",
                        desc->name, p, kernel->symbol, (int)param->kind);
     if (param->kind > WYVERN_PARAM_STRIDE)

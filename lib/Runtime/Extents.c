@@ -97,6 +97,7 @@ wyvern_status wyvern_get_extents(const wyvern_program_desc *desc, int64_t batch,
   extents->segment = 0;
   extents->first = extents->second = extents->last = 0;
   extents->reverse = 0;
+  extents->part = WYVERN_PART_ALL;
   int64_t slots;
   if (count_slots_of(extents, extents->chunk, &slots))
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,

@@ -39,6 +39,9 @@ static wyvern_status set_param(wyvern_program *program,
   case WYVERN_PARAM_SLOT_TOKENS:
     value->integer = call->extents.slot_tokens;
     break;
+  case WYVERN_PARAM_PART:
+    value->integer = call->extents.part;
+    break;
   case WYVERN_PARAM_SEGMENT:
     value->integer = call->extents.segment * call->extents.chunk;
     break;

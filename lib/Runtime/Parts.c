@@ -89,6 +89,7 @@ wyvern_extents wyvern_part_extents(const wyvern_extents *extents,
                                    wyvern_part part) {
   wyvern_extents own = *extents;
   int isFirst = part == WYVERN_PART_FIRST;
+  own.part = part;
   if (part == WYVERN_PART_ALL || (extents->packed && isFirst))
     return own;
   if (extents->packed) {

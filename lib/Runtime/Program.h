@@ -78,6 +78,7 @@ typedef struct wyvern_extents {
   int64_t first, second, last; /* tokens of these parts; 0 without */
   int reverse;                 /* the first part is a sequence's last tokens */
   int packed;
+  wyvern_part part; /* of the sequences that all of this is of */
 } wyvern_extents;
 
 /* One launch, resolved: its variant, and every tensor, the variant's workspace

@@ -75,7 +75,10 @@ static LogicalResult checkJSON(const llvm::SourceMgr &sources) {
   if (std::optional<size_t> offset = findTooDeep(text, maxDataDepth))
     return report(*offset, "nested deeper than " + Twine(maxDataDepth) +
                                " levels; no model's config.json is");
-  llvm::Expected<llvm::json::Value> value = llvm::json::parse(text);
+  // Editors put a byte order mark in front of a file, which JSON has not.
+  StringRef json = text;
+  json.consume_front("\xEF\xBB\xBF");
+  llvm::Expected<llvm::json::Value> value = llvm::json::parse(json);
   if (value)
     return success();
   std::string message = llvm::toString(value.takeError());
@@ -85,6 +88,7 @@ static LogicalResult checkJSON(const llvm::SourceMgr &sources) {
     what = message;
   // The parser has read the character it objects to.
   offset -= offset > 0;
+  offset += text.size() - json.size();
   return report(offset, "malformed JSON: " + what);
 }
 

@@ -210,8 +210,9 @@ void ModelReader::addListedLayers(const SourceNode &types,
     if (reader.readChoice(type, "a layer type", kinds) == 0u)
       spec.modelLayers.push_back(i);
   int64_t layers = types.items.size();
-  if (getSize("num_hidden_layers", layers) != layers)
-    reader.error(types, "expected a layer type for each of num_hidden_layers, "
-                        "found " +
-                            Twine(layers));
+  int64_t expected = getSize("num_hidden_layers", layers);
+  if (expected != layers)
+    reader.error(types,
+                 "expected a layer type for each of the " + Twine(expected) +
+                     " layers of num_hidden_layers, found " + Twine(layers));
 }

@@ -56,26 +56,34 @@ static const VariantInfo *findSegments(const ProgramInfo &program) {
 }
 
 /// Returns `kernel` for a part, with a state of that part in the place of the
-/// caller's where there is one.
+/// caller's where there is one. A pool is both: a kernel is first told where
+/// states begin, and then where they end.
 static KernelInfo takePart(const KernelInfo &kernel, Part part,
                            const StateInfo &caller, const StateInfo &own) {
   KernelInfo taken = kernel;
   taken.part = part;
+  bool isPool = caller.initial == caller.final;
+  unsigned pointers = 0;
   for (ParamInfo &param : taken.params) {
+    if (param.tensor == caller.initial && param.kind == ParamKind::Pointer)
+      ++pointers;
     if (param.tensor == caller.initial)
-      param.tensor = own.initial;
+      param.tensor = isPool && pointers == 2 ? own.final : own.initial;
     else if (param.tensor == caller.final)
       param.tensor = own.final;
   }
   return taken;
 }
 
-/// Returns a workspace tensor for states like `state`.
+/// Returns a workspace tensor for states like `state`, one a sequence.
 static TensorInfo createHandedOn(const TensorInfo &state, StringRef name) {
   TensorInfo tensor = state;
   tensor.name = name.str();
   tensor.role = TensorRole::Workspace;
-  tensor.optional = false;
+  tensor.optional = tensor.inPlace = false;
+  for (DimInfo &dim : tensor.dims)
+    if (dim.kind == DimRange::Slot)
+      dim.kind = DimRange::Seq;
   return tensor;
 }
 

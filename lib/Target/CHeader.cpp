@@ -180,11 +180,11 @@ void HeaderWriter::writeTensors(StringRef array, ArrayRef<TensorInfo> tensors) {
 void HeaderWriter::writeParams(const VariantInfo &variant,
                                const KernelInfo &kernel) {
   static constexpr StringLiteral kinds[] = {
-      "WYVERN_PARAM_TENSOR_MAP", "WYVERN_PARAM_POINTER",
-      "WYVERN_PARAM_STRIDE",     "WYVERN_PARAM_CU_SEQLENS",
-      "WYVERN_PARAM_CU_WIDTH",   "WYVERN_PARAM_TOKENS",
-      "WYVERN_PARAM_SEQUENCES",  "WYVERN_PARAM_SEGMENT",
-      "WYVERN_PARAM_SLOT_TOKENS"};
+      "WYVERN_PARAM_TENSOR_MAP",  "WYVERN_PARAM_POINTER",
+      "WYVERN_PARAM_STRIDE",      "WYVERN_PARAM_CU_SEQLENS",
+      "WYVERN_PARAM_CU_WIDTH",    "WYVERN_PARAM_TOKENS",
+      "WYVERN_PARAM_SEQUENCES",   "WYVERN_PARAM_SEGMENT",
+      "WYVERN_PARAM_SLOT_TOKENS", "WYVERN_PARAM_PART"};
   os << "static const wyvern_param_desc "
      << getParamsName(program, variant, kernel) << "[] = {\n";
   for (const ParamInfo &param : kernel.params) {

@@ -28,8 +28,8 @@ static StringRef stringify(TensorRole role) {
 
 static StringRef stringify(ParamKind kind) {
   static constexpr StringLiteral names[] = {
-      "tensor_map", "pointer",   "stride",  "cu_seqlens", "cu_width",
-      "tokens",     "sequences", "segment", "slot_tokens"};
+      "tensor_map", "pointer",   "stride",  "cu_seqlens",  "cu_width",
+      "tokens",     "sequences", "segment", "slot_tokens", "part"};
   return names[static_cast<unsigned>(kind)];
 }
 

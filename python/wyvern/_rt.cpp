@@ -437,7 +437,8 @@ private:
            {"tokens", WYVERN_PARAM_TOKENS},
            {"sequences", WYVERN_PARAM_SEQUENCES},
            {"segment", WYVERN_PARAM_SEGMENT},
-           {"slot_tokens", WYVERN_PARAM_SLOT_TOKENS}});
+           {"slot_tokens", WYVERN_PARAM_SLOT_TOKENS},
+           {"part", WYVERN_PARAM_PART}});
       if (param.kind <= WYVERN_PARAM_STRIDE)
         param.tensor = indexOf(get<std::string>(dict, "tensor"));
       if (param.kind == WYVERN_PARAM_STRIDE)

@@ -6,6 +6,7 @@ and how long both take.
     python test/Integration/gpu_prompts.py prepare FOLDER [NAME ...]     where the compiler is: bundles
     python test/Integration/gpu_prompts.py check FOLDER [NAME ...]       where the GPU is
     python test/Integration/gpu_prompts.py times FOLDER [NAME ...]
+    python test/Integration/gpu_prompts.py variants FOLDER [NAME ...]
 """
 
 import pathlib
@@ -21,6 +22,7 @@ import wyvern  # noqa: E402
 from rounding_oracle import rounded  # noqa: E402
 
 TOKENS, SLOTS, SEGMENT = 330, 11, 256
+PARTED = (0, 1, 64, 200, 500, 1000, 1536)
 WIDE = {"key": 128, "value": 128}
 # (spec, pool, sizes) of what is checked; each with its forward, a prefill and one that keeps states
 CHECKED = {
@@ -36,8 +38,10 @@ TIMED = {
     "t-gdn-16": ("gated_deltanet", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 16}),
     "t-gdn-16-kv": ("gated_deltanet", wyvern.Pool("kv"), {**WIDE, "key_heads": 16, "value_heads": 16}),
     "t-gdn-32": ("gated_deltanet", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 32}),
+    "t-delta-16": ("delta_net-1.3B", wyvern.Pool(), {**WIDE, "key_heads": 16, "value_heads": 16}),
 }
 SHAPES = ((1, 8192), (1, 32768), (16, 1024), (64, 128))
+LONG = ((1, 4096), (1, 8192), (1, 16384), (1, 32768), (2, 16384))  # whose variants are timed beside each other
 # pools that are rounded at random: a step and a prefill of each, and what they round
 ROUNDED = {
     "r-gdn-vk": ("gated_deltanet", "vk", WIDE),
@@ -125,7 +129,7 @@ def check(torch, folder, name):
         for variant in prefill.variants:
             if variant not in whole.variants:
                 continue
-            fixed = f"{variant}-{SEGMENT}" if variant.endswith("segments") else variant
+            fixed = f"{variant}-{SEGMENT}" if variant.endswith(("segments", "parts")) else variant
             whole.force_variant(fixed)
             prefill.force_variant(fixed)
             given = {**case.inputs, "cu_seqlens": bounds}
@@ -186,6 +190,7 @@ def check(torch, folder, name):
                 count += 1
         keep.force_variant(None)
         prefill.force_variant(None)
+    count += check_parts(torch, name, whole, prefill, same)
     # Nothing depends on the host: a replay takes new slots.
     case = Case(torch, name, whole, prefill, 3, TOKENS, SLOTS)
     pool, read = case.pool(), case.slots(3, 4, 5)
@@ -199,6 +204,28 @@ def check(torch, folder, name):
     alone = prefill.prefill(state=wanted, read_slots=read, **case.inputs)
     assert same(o, alone) and same(pool, wanted), (name, "graph")
     return count + 1
+
+
+def check_parts(torch, name, whole, prefill, same):
+    """Compares prompts in parts, of which each has tokens or not, with the layer's own program between copies; with
+    slots that are none at either end. Returns how many there were."""
+    variants = [x for x in prefill.variants if x.endswith("parts")]
+    for variant in variants:
+        for program in (whole, prefill):
+            program.force_variant(f"{variant}-{SEGMENT}")
+        for tokens in PARTED:
+            case = Case(torch, name, whole, prefill, 3, tokens, SLOTS)
+            none = case.first - 1
+            read, write = case.slots(3, none, 5), case.slots(3, 2, none)
+            pool = case.pool()
+            out = whole(initial_state=case.states(case.pool(), read), **case.inputs)
+            o = prefill.prefill(state=pool, read_slots=read, write_slots=write, **case.inputs)
+            wanted = case.pool()
+            case.store(wanted, case.slots(3, 2), out["final_state"][:2])
+            assert same(o, out["o"]) and same(pool, wanted), (name, variant, tokens)
+        for program in (whole, prefill):
+            program.force_variant(None)
+    return len(variants) * len(PARTED)
 
 
 def check_rounding(torch, folder, name):
@@ -306,6 +333,23 @@ def times(torch, folder, name):
               f"prefill/copies {found[2] / found[0]:.3f}  prefill/forward {found[2] / found[1]:.3f}  {prefill.choose(batch, tokens)} {keep.choose(batch, tokens)}", flush=True)
 
 
+def time_variants(torch, folder, name):
+    """Prints, of a few long prompts, what each variant takes, and which a launch takes."""
+    whole, prefill = (wyvern.load(folder / f"{name}.{kind}") for kind in ("whole", "prefill"))
+    for batch, tokens in LONG:
+        case = Case(torch, name, whole, prefill, batch, tokens, 16)
+        read, pool = case.slots(*range(3, 3 + batch)), case.pool()
+
+        def run(variant):
+            prefill.force_variant(variant)
+            prefill.prefill(state=pool, read_slots=read, **case.inputs)
+
+        found = time_of(torch, [lambda v=v: run(v) for v in prefill.variants])
+        prefill.force_variant(None)
+        row = "  ".join(f"{v} {t:6.1f}" for v, t in zip(prefill.variants, found))
+        print(f"{name} {batch:3} x {tokens:5}: {row}  takes {prefill.choose(batch, tokens)}", flush=True)
+
+
 def time_steps(torch, folder):
     """Prints times of steps on pools of bf16, rounded to nearest and at random, in turns."""
     nearest, stochastic = (wyvern.load(folder / f"t-step.{kind}.step") for kind in ("nearest", "rounded"))
@@ -333,12 +377,14 @@ def main(what, folder, *names):
         return prepare(folder, names)
     import torch
 
-    known = (*CHECKED, *ROUNDED) if what == "check" else (*TIMED, "t-step")
+    known = {"check": (*CHECKED, *ROUNDED), "variants": tuple(TIMED)}.get(what, (*TIMED, "t-step"))
     failed = 0
     for name in names or known:
         try:
             if name == "t-step":
                 time_steps(torch, folder)
+            elif what == "variants":
+                time_variants(torch, folder, name)
             elif what == "times":
                 times(torch, folder, name)
             elif name in ROUNDED:

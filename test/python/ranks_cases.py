@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Context parallelism on two processes of gloo, against one of them alone.
 
-Both run each `case_*` function, started once by test_ranks.py:
+Both run each `case_*` function, of ranks_sum_cases.py too, started once by test_ranks.py:
 `RANK=0 python ranks_cases.py <folder> <cases...>`. Every rank has whole tensors, so that
 it can run the layer alone, and its part of them.
 """
@@ -533,6 +533,8 @@ def case_language_model():
 
 
 def main(folder, *cases):
+    import ranks_sum_cases  # which has this module's helpers
+
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
     dist.init_process_group(
@@ -542,7 +544,7 @@ def main(folder, *cases):
         for case in cases:
             failure, start = None, time.monotonic()
             try:
-                globals()[case]()
+                getattr(ranks_sum_cases, case, globals().get(case))()
             except BaseException:
                 failure = traceback.format_exc()
             seconds = round(time.monotonic() - start, 1)

@@ -154,6 +154,20 @@ def case_parts_have_the_slots_of_the_whole(folder):
             assert program.workspace_size(batch, tokens, -1) == states + (batch * slots * size + 255) // 256 * 256
 
 
+def case_kernels_know_their_part(folder):
+    """Where a kernel asks for it: whether a state is in a slot of a pool, or handed on, depends on it."""
+    spec = with_parts()
+    for variant in spec["variants"]:
+        for kernel in variant["kernels"]:
+            kernel["params"].append({"kind": "part"})
+    program = load(folder, spec)
+    for variant, wanted in (("parts-1024", [3, 1, 3, 2, 3, 3, 4]), (spec["variants"][0]["name"], [0, 0])):
+        program.force_variant(variant)
+        journal()
+        launch(program, arguments(1, 64 * 99))
+        assert [int(line.split()[-1]) for line in launches(journal())] == wanted
+
+
 def case_parts_of_few_tokens(folder):
     """Kernels of no segment are not launched, and none starts beside one that it needs."""
     program = load(folder, with_parts())

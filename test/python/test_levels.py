@@ -257,6 +257,9 @@ def test_what_needs_states_is_refused():
     tensors = {n: torch.tensor(x) for n, x in draw(compiled("log_linear_gdn"), 1, 5).items()}
     with pytest.raises(NotImplementedError, match="cp_context with levels is not supported"):
         function(**tensors, cp_context=wyvern.torch.ContextParallel.alone(segments=2))
+    resumed = wyvern.torch.op(spec("log_linear_gdn", resume=True))
+    with pytest.raises(NotImplementedError, match="cp_context with levels is not supported"):
+        resumed(**tensors, cp_context=wyvern.torch.ContextParallel.alone(segments=2))
     layer = wyvern.torch.Layer(spec("log_linear_gdn"), hidden_size=16).double()
     with pytest.raises(NotImplementedError, match="past_key_values with levels needs resume: true"):
         layer(torch.zeros(1, 3, 16, dtype=torch.float64), past_key_values=[])
@@ -264,12 +267,28 @@ def test_what_needs_states_is_refused():
         wyvern.compile(spec("log_linear_gdn", "f32"), target="cpu", serving=True)
 
 
-def test_jax_says_that_it_takes_none():
-    pytest.importorskip("jax")
+def test_jax_op_has_no_states():
+    """Values and gradients are torch's; the layer has nothing to go on from."""
+    jax = pytest.importorskip("jax")
     import wyvern.jax
 
-    with pytest.raises(NotImplementedError, match="layers with levels or running sums are taken in JAX with resume: true alone"):
-        wyvern.jax.op(spec("log_linear_gdn"))
+    theirs, function = wyvern.torch.op(spec("log_linear_gdn")), wyvern.jax.op(spec("log_linear_gdn"))
+    tensors = {n: torch.tensor(x, requires_grad=True) for n, x in draw(compiled("log_linear_gdn"), 2, 33).items()}
+    o, _ = theirs(**tensors)
+    wanted = torch.autograd.grad(o.square().sum(), list(tensors.values()))
+    with jax.enable_x64(True):
+        arrays = {n: jax.numpy.asarray(x.detach().numpy()) for n, x in tensors.items()}
+        loss = lambda x: (function(**x)[0] ** 2).sum()
+        found = jax.jit(jax.grad(loss))(arrays)
+        np.testing.assert_allclose(np.asarray(function(**arrays)[0]), o.detach().numpy(), rtol=1e-12)
+        for name, gradient in zip(tensors, wanted):
+            np.testing.assert_allclose(np.asarray(found[name]), gradient.numpy(), rtol=1e-9, atol=1e-12)
+        mapped = jax.vmap(lambda v: function(**arrays | {"v": v})[0])(jax.numpy.stack([arrays["v"], 2 * arrays["v"]]))
+        np.testing.assert_allclose(np.asarray(mapped[0]), o.detach().numpy(), rtol=1e-12)
+        with pytest.raises(TypeError, match="initial_state is given, but a layer with levels or running sums has no states"):
+            function(**arrays, initial_state=jax.numpy.zeros((2, 2, 12, 10)))
+        with pytest.raises(TypeError, match="output_final_state is given"):
+            function(**arrays, output_final_state=True)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 64])

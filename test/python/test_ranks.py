@@ -18,7 +18,12 @@ import op_cases
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "ranks_cases.py"
-CASES = [line.split("(")[0][4:] for line in SOURCE.read_text().splitlines() if line.startswith("def case_")]
+CASES = [
+    line.split("(")[0][4:]
+    for source in (SOURCE, HERE / "ranks_sum_cases.py")
+    for line in source.read_text().splitlines()
+    if line.startswith("def case_")
+]
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +154,56 @@ def test_segments_of_a_spec_that_computes(offsets):
         assert (a - b).norm() / b.norm() < 1e-11
 
 
-def test_running_sums_are_refused_over_ranks():
+@pytest.mark.parametrize("offsets", [None, (0, 21, 21, 70, 80)])
+@pytest.mark.parametrize("resumes", [True, False])
+def test_segments_of_running_sums(offsets, resumes):
+    """What tokens turn by goes on from segment to segment; also of a layer that has no states of its own."""
+    from test_resume_op import ANGLES, draw
+    from wyvern.torch import ContextParallel, op
+
+    layer = op(ANGLES if resumes else ANGLES.replace("resume: true\n", ""))
+    data, state = draw(layer, 1 if offsets else 2, sequences=4 if offsets else 2)
+    cu_seqlens = None if offsets is None else torch.tensor(offsets)
+    leaves = [x.requires_grad_() for x in (*data.values(), *(state.values() if resumes else ()))]
+
+    def run(**arguments):
+        given = {"initial_state": state, "output_final_state": True} if resumes else {}
+        o, last = layer(**data, **given, cu_seqlens=cu_seqlens, **arguments)
+        ends = (last["state"], last["phi"].cos(), last["phi"].sin()) if resumes else ()
+        loss = (o * torch.linspace(0.5, 1.5, o.numel(), dtype=o.dtype).view_as(o)).sum()
+        return o, *ends, *torch.autograd.grad(loss + sum((x * x.detach().cos()).sum() for x in ends), leaves)
+
+    one = run()
+    for segments in (1, 2):  # of whole chunks of 64 tokens
+        for a, b in zip(run(cp_context=ContextParallel.alone(segments=segments)), one, strict=True):
+            assert (a - b).norm() / b.norm().clamp(min=1e-3) < 1e-10
+
+
+def test_no_number_of_another_sequence_is_summed():
     from test_resume_op import ANGLES, draw
     from wyvern.torch import ContextParallel, op
 
     layer = op(ANGLES)
-    data, _ = draw(layer)
-    with pytest.raises(NotImplementedError, match="cp_context with running sums or levels .* sums over the tokens of all ranks before it"):
-        layer(**data, cp_context=ContextParallel.alone(segments=2))
+    data, state = draw(layer, 1, sequences=2)
+    data["theta"][:, 10] = float("nan")
+    given = {"initial_state": state, "cu_seqlens": torch.tensor([0, 30, 83]), "output_final_state": True}
+    o, last = layer(**data, **given, cp_context=ContextParallel.alone(segments=2))
+    wanted, ends = layer(**data, **given)
+    assert last["phi"][0].isnan().all() and o[:, 10:30].isnan().any()
+    assert (o[:, 30:] - wanted[:, 30:]).norm() / wanted[:, 30:].norm() < 1e-10
+    assert (last["phi"][1] - ends["phi"][1]).abs().max() < 1e-10
+
+
+def test_segments_of_a_compiled_running_sum():
+    """One graph; the same numbers."""
+    from test_resume_op import ANGLES, draw
+    from wyvern.torch import ContextParallel, op
+
+    layer, context = op(ANGLES), ContextParallel.alone(segments=2)
+    data, state = draw(layer)
+    leaves = [x.requires_grad_() for x in (*data.values(), *state.values())]
+    call = lambda: layer(**data, initial_state=state, cp_context=context)[0]
+    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(), call())
+    found, expected = (torch.autograd.grad(run().square().sum(), leaves) for run in (compiled, call))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected))

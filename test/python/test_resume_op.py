@@ -163,6 +163,28 @@ def test_torch_refuses_other_states():
         op(**data, initial_state={"phi": state["phi"][:1]})
 
 
+def test_sums_of_jax_without_states():
+    """Of a layer that does not say resume: true, with its gradients, and of packed sequences."""
+    jax = pytest.importorskip("jax")
+    import wyvern.jax
+
+    text = ANGLES.replace("resume: true\n", "")
+    op, theirs = wyvern.jax.op(text), wyvern.torch.op(text)
+    data, _ = draw(theirs, 1)
+    leaves = [x.requires_grad_() for x in data.values()]
+    bounds = np.array([0, 30, T])
+    o, _ = theirs(**data, cu_seqlens=torch.tensor(bounds))
+    wanted = torch.autograd.grad(o.square().sum(), leaves)
+    with jax.enable_x64(True):
+        arrays = {n: jax.numpy.asarray(x.detach().numpy()) for n, x in data.items()}
+        loss = lambda x: (op(**x, cu_seqlens=bounds)[0] ** 2).sum()
+        found = jax.jit(jax.grad(loss))(arrays)
+        close([torch.tensor(np.asarray(op(**arrays, cu_seqlens=bounds)[0]))], [o.detach()])
+        close([torch.tensor(np.asarray(found[n])) for n in data], wanted, 1e-10)
+        with pytest.raises(TypeError, match="output_final_state is given, but a layer with levels or running sums has no states"):
+            op(**arrays, output_final_state=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_two_calls_of_jax_are_one(name):
     jax = pytest.importorskip("jax")

@@ -209,6 +209,10 @@ def test_wrong_shapes(data):
     f = chunk_gated_delta_rule
     refused(ValueError, r"k has shape \[2, 12, 2, 8\], expected \[2, 13, 2, 8\]", f, q, k[:, 1:], v, g, beta)
     refused(ValueError, "v has 3 heads, expected a multiple of q's and k's 2", f, q, k, v[:, :, :3], g, beta)
+    refused(ValueError, r"q has shape \[2, 13, 0, 8\], expected 1 head or more", f, q[:, :, :0], k[:, :, :0], v[:, :, :0], g[..., :0], beta[..., :0])
+    refused(TypeError, "k is a tensor of torch.sparse_coo, expected a dense one", f, q, k.to_sparse(), v, g, beta)
+    refused(TypeError, "q is on cpu, beta on meta; expected one device", f, q, k, v, g, beta.to("meta"))
+    refused(TypeError, "scale is 'a', expected a number", f, q, k, v, g, beta, "a")
     refused(ValueError, r"beta has shape \[2, 13, 2\], expected \[2, 13, 4\]", f, q, k, v, g, beta[..., :2])
     refused(ValueError, "g has shape", f, q, k, v, g[:1], beta)
     refused(ValueError, r"q has shape \[13, 2, 8\]", f, q[0], k, v, g, beta)

@@ -273,5 +273,27 @@ def test_a_token_of_a_tree_has_the_bits_of_its_path(name, prologue):
 def test_what_is_refused():
     decoder, operands, states = make("gated_deltanet", wyvern.Pool(), 2)
     slots = torch.tensor([3, 1, 5], dtype=torch.int32)
-    with pytest.raises(ValueError, match=r"parents is torch.int32 of shape \[5\], expected int32 or int64 \[3, T\]"):
-        decoder.verify_tree(**operands, state=states, read_slots=slots, parents=torch.zeros(5, dtype=torch.int32))
+    tokens = operands["q"].shape[1]
+    given = {"state": states, "read_slots": slots}
+    words = rf"expected \[3, {tokens}\]"
+    for parents, kind, message in (
+        (torch.zeros(5, dtype=torch.int32), ValueError, rf"gated_deltanet: parents has shape \[5\], {words}"),
+        (torch.zeros(3, tokens + 1, dtype=torch.int32), ValueError, rf"parents has shape \[3, {tokens + 1}\], {words}"),
+        (torch.zeros(3, tokens), TypeError, rf"parents is torch.float32, expected int32 or int64 of shape \[3, {tokens}\]"),
+        ([[0] * tokens] * 3, TypeError, "parents is a list, expected a tensor"),
+    ):
+        with pytest.raises(kind, match=message):
+            decoder.verify_tree(**operands, **given, parents=parents)
+    with pytest.raises(ValueError, match=r"nodes has shape \[3\], expected \[3, N\]"):
+        decoder.path(**operands, nodes=torch.zeros(3, dtype=torch.int32))
+    kept = torch.full((3, tokens // 64), 7, dtype=torch.int32)
+    for more, kind, message in (
+        ({"keep_slots": kept}, ValueError, "keep_slots: expected keep_every, of which multiples states are kept"),
+        ({"keep_every": 64}, ValueError, "keep_every: expected keep_slots"),
+        ({"keep_every": 64.0, "keep_slots": kept}, TypeError, "keep_every is 64.0, expected a number of tokens"),
+        ({"keep_every": 64, "keep_slots": kept[0]}, ValueError, r"keep_slots has shape \[.*\], expected \[3, N\]"),
+        ({"keep_every": 64, "keep_slots": kept, "position": torch.zeros(3)}, TypeError, r"position is torch.float32, expected int32 or int64 of shape \[3\]"),
+        ({"keep_every": 64, "keep_slots": kept, "position": [0, 64, 0]}, TypeError, "position is a list, expected a tensor"),
+    ):
+        with pytest.raises(kind, match=message):
+            decoder.prefill(**operands, **given, **more)

@@ -60,7 +60,8 @@ enum class ParamKind {
   Tokens,
   Sequences,
   Segment,
-  SlotTokens
+  SlotTokens,
+  Part
 };
 
 /// How the runtime fills one kernel parameter.

@@ -154,7 +154,8 @@ private:
       KernelOrder order = {/*hasPrevious=*/!isFirst || sumsFirst,
                            /*isAlone=*/isFirst && isLast && !sumsFirst,
                            /*hasGuest=*/inParts && hasSegments(kernel) &&
-                               kernel.getOver() == sched::GridOver::slots};
+                               kernel.getOver() == sched::GridOver::slots,
+                           /*isOfParts=*/inParts};
       if (failed(lower(kernel, names, builder, order)))
         return failure();
     }

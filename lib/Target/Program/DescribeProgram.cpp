@@ -202,6 +202,8 @@ LogicalResult ProgramDescriber::addParams(tile::KernelOp kernel,
     add(ParamKind::Segment);
   } else if (name == "slot_tokens") {
     add(ParamKind::SlotTokens);
+  } else if (name == "part") {
+    add(ParamKind::Part);
   } else {
     return kernel.emitError()
            << "argument #" << argument.getArgNumber() << " of type " << type

@@ -98,9 +98,16 @@ def computed_names(spec: PlainSpec) -> frozenset[str]:
     return _in_expressions(spec, r"[A-Za-z_]\w*")
 
 
+def running_sums(spec: PlainSpec) -> dict[str, str]:
+    """Returns the operand that each running sum of a layer is of, by the sum's name."""
+    assigned = ((name, x) for assignment in spec.get("compute", ()) for name, x in assignment.items())
+    found = ((name, re.fullmatch(r"running_sum\((\w+)\)", x)) for name, x in assigned)
+    return {name: match[1] for name, match in found if match}
+
+
 def summed_names(spec: PlainSpec) -> frozenset[str]:
     """Returns the operands that a layer sums up over tokens."""
-    return _in_expressions(spec, r"running_sum\((\w+)\)")
+    return frozenset(running_sums(spec).values())
 
 
 def computes_values(spec: PlainSpec) -> bool:
@@ -130,4 +137,6 @@ def with_given_values(spec: PlainSpec) -> PlainSpec:
     declared = {key: {n: x for n, x in spec.get(key, {}).items() if n in used} for key in ("inputs", "parameters")}
     made = {key: value for key, value in spec.items() if key not in ("compute", *declared)}
     made |= {key: value for key, value in {"compute": compute, **declared}.items() if value}
+    if not running_sums(made):  # then there is nothing to go on from but states
+        made.pop("resume", None)
     return made | {"name": f"{spec['name']}_given_values", "steps": steps}

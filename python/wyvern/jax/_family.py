@@ -25,10 +25,6 @@ class Family:
     def __init__(self, name: str, spec: PlainSpec, bundle: Optional[Program]):
         self.name, self.spec, self.bundle = name, spec, bundle
         self.signature = sign(spec, bundle)
-        initial, final = self.signature.initial_state, self.signature.final_state
-        if initial is None or final is None:
-            raise NotImplementedError(f"op: {name}: layers with levels or running sums are taken in JAX with resume: true alone")
-        self.initial_state, self.final_state = initial, final
 
     def __repr__(self) -> str:
         return self.name

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import wyvern
-from wyvern._core.op import bind, own_names, part_of, python_signature, read_spec, shapes_in_words, split_state
+from wyvern._core.op import bind, own_names, part_of, python_signature, read_spec, refuse_states, shapes_in_words, split_state
 from wyvern._core.specs import Spec
 
 from ._arguments import check_sequences, check_shapes, convert, expect_arrays, start
@@ -74,14 +74,16 @@ class Op:
         arrays = bind(name, self.operands, operands, named)
         expect_arrays(name, **dict(zip(self.operands, arrays)))
         family = of_local_heads(self._family, arrays[0])
+        refuse_states(name, family.signature, initial_state, output_final_state)
         initial_state, given = split_state(name, family.signature, initial_state)
         sizes = check_shapes(name, family.signature.operands, arrays)
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         starts = start(name, family.signature.starts, given, arrays[0], sizes)
         arrays = convert(name, family.signature.operands, (*arrays, *starts))
-        if initial_state is not None:
+        taken = family.signature.initial_state
+        if initial_state is not None and taken is not None:
             expect_arrays(name, initial_state=initial_state)
-            check_shapes(name, (family.initial_state,), (initial_state,), sizes)
+            check_shapes(name, (taken,), (initial_state,), sizes)
             initial_state = jnp.asarray(initial_state, compute_dtype(arrays[0]))
         if cu_seqlens is not None:
             cu_seqlens = jnp.asarray(cu_seqlens)

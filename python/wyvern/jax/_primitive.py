@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import jax
 import jax.numpy as jnp
@@ -52,14 +52,15 @@ class Call(NamedTuple):
         return (*names, *(x.name for x in signature.residuals), "d_o", "d_final_state", *totals)
 
     @property
-    def results(self) -> tuple[tuple[str, Argument, bool], ...]:
-        """The results in their order: the name, what it has the type of, whether it is wanted."""
+    def results(self) -> tuple[tuple[str, Optional[Argument], bool], ...]:
+        """The results in their order: the name, what it has the type of, whether it is wanted. Of a layer without states
+        theirs are not, and have no type."""
         signature = self.family.signature
         if self.part == "backward":
             gradients = [(f"d_{x.name}", x, not x.is_constant) for x in signature.operands]
-            return (*gradients, ("d_initial_state", self.family.initial_state, self.state))
+            return (*gradients, ("d_initial_state", signature.initial_state, self.state))
         saved = signature.residuals if self.part == "forward" else ()
-        own = [("o", signature.o, True), ("final_state", self.family.final_state, self.final)]
+        own = [("o", signature.o, True), ("final_state", signature.final_state, self.final)]
         return (*own, *((x.name, x, True) for x in (*signature.totals, *saved)))
 
 
@@ -74,7 +75,7 @@ def _types(call: Call, arguments: Sequence[Any]) -> list[tuple[tuple[int, ...], 
     sizes = sizes_of(signature, arguments, arguments[len(signature.operands) + 1])
     q = arguments[0]
     return [
-        type_of(argument, q, sizes) if wanted else ((0,), compute_dtype(q))
+        type_of(argument, q, sizes) if wanted and argument else ((0,), compute_dtype(q))
         for _, argument, wanted in call.results
     ]
 

@@ -13,9 +13,11 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def expect_tensors(name, /, **tensors):
-    """Raises TypeError for what is no tensor."""
+    """Raises TypeError for what is no tensor, or none with strides."""
     for what, tensor in tensors.items():
         if type(tensor) in _PLAIN:
+            if tensor.layout is not torch.strided:
+                raise TypeError(f"{name}: {what} is a tensor of {tensor.layout}, expected a dense one: pass {what}.to_dense()")
             continue
         if not isinstance(tensor, torch.Tensor):
             found = "None" if tensor is None else f"a {type(tensor).__name__}"
@@ -42,11 +44,29 @@ def expect_shape(name, what, tensor, shape):
         )
 
 
+def expect_integers(name, what, tensor, shape):
+    """Raises TypeError for what is no tensor of int32 or int64, ValueError for one of another shape, in which None is any
+    extent."""
+    expect_tensors(name, **{what: tensor})
+    words = ", ".join("N" if n is None else str(n) for n in shape)
+    if tensor.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"{name}: {what} is {tensor.dtype}, expected int32 or int64 of shape [{words}]")
+    if tensor.dim() != len(shape) or any(n not in (None, have) for n, have in zip(shape, tensor.shape)):
+        raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected [{words}]")
+
+
 def expect_floats(name, what, tensor):
     """Raises TypeError for a tensor that a cast to floating-point numbers would lose something of, and
     that could have no gradient."""
     if not tensor.dtype.is_floating_point:
         raise TypeError(f"{name}: {what} is {tensor.dtype}, expected a floating-point type")
+
+
+def expect_device(name, q, /, **tensors):
+    """Raises TypeError for tensors that are not on q's device."""
+    for what, tensor in tensors.items():
+        if tensor.device != q.device:
+            raise TypeError(f"{name}: q is on {q.device}, {what} on {tensor.device}; expected one device")
 
 
 def check_shapes(name, arguments, tensors, sizes=()):
@@ -82,6 +102,7 @@ def check_sequences(name, batch, cu_seqlens):
 def convert(name, arguments, tensors):
     """Returns tensors in the types of an op: those that are narrow in one, autocast's where
     it is on, all others in float32 or float64. Log decays are made finite."""
+    expect_device(name, tensors[0], **{x.name: tensor for x, tensor in zip(arguments, tensors)})
     autocast = _autocast_dtype(tensors[0].device.type)
     narrow = {
         x.name: _cast(tensor, autocast) if autocast and _follows_autocast(tensor) else tensor

@@ -124,7 +124,9 @@ def _check_operands(name, arguments, operands):
             shape = list(operands[what].shape)
             raise ValueError(f"{name}: {what} has shape {shape}, expected a head dim of 1 or more")
     heads, value_heads = sizes["key_heads"], sizes["value_heads"]
-    if heads == 0 or value_heads == 0 or value_heads % heads != 0:
+    if heads == 0:
+        raise ValueError(f"{name}: q has shape {list(operands['q'].shape)}, expected 1 head or more")
+    if value_heads == 0 or value_heads % heads != 0:
         raise ValueError(
             f"{name}: v has {value_heads} heads, expected a multiple of q's and k's {heads}"
         )
@@ -137,7 +139,10 @@ def _scale(name, scale, key_dim):
             f"{name}: scale is a tensor, expected a float: it would have to be read from the "
             "device, and would get no gradient; multiply q or o by it"
         )
-    scale = key_dim**-0.5 if scale is None else float(scale)
+    try:
+        scale = key_dim**-0.5 if scale is None else float(scale)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: scale is {scale!r}, expected a number") from None
     if not math.isfinite(scale):
         raise ValueError(f"{name}: scale is {scale}, expected a finite number")
     return scale

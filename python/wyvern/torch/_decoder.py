@@ -17,7 +17,7 @@ from wyvern._core.specs import Spec
 from wyvern._core.steps import Epilogue, check_prologue, with_seeds
 
 from . import _conv, _direct, _prefill, _slot_checks, _tensors, _trees
-from ._arguments import expect_tensors
+from ._arguments import expect_integers, expect_tensors
 from ._ops import define_op
 from ._programs import target_of
 from ._prompts import Prompts
@@ -41,6 +41,7 @@ class _Programs:
         bundle: Any,
     ):
         self.name, self.spec, self.pool = name, spec, pool
+        self.title = spec["name"]  # which the op's name begins with, for messages
         self.prologue, self.epilogue = prologue, epilogue
         self.compiled: dict[str, Any] = {} if bundle is None else {"cuda": bundle}
         inputs = self.of("cpu").inputs if bundle is None else bundle.inputs
@@ -126,7 +127,7 @@ class _Programs:
         found = (tuple(out.shape), out.dtype, out.device)
         if found != expected:
             text = lambda x: f"{x[1]} {list(x[0])} on {x[2]}"
-            raise ValueError(f"{self.name}: out: expected {text(expected)}, found {text(found)}")
+            raise ValueError(f"{self.title}: out: expected {text(expected)}, found {text(found)}")
 
 
 def own_slots(batch: int, device: torch.device) -> torch.Tensor:
@@ -310,14 +311,11 @@ class Decoder:
         """Returns o of drafts that are trees; the pool stays. parents, int32 or int64 [B, T] on the
         device: the token of its row that a token follows on, -1 for none. A parent is an earlier
         token. Each token has the bits of steps along its path. state and read_slots are those of
-        `step`. Raises ValueError for parents of another type or shape."""
+        `step`. Raises TypeError for parents of another type, ValueError for another shape."""
         programs = self._programs
-        if parents.dim() != 2 or parents.shape[0] != read_slots.shape[0] or parents.dtype not in (torch.int32, torch.int64):
-            raise ValueError(
-                f"{programs.name}: parents is {parents.dtype} of shape {list(parents.shape)}, expected int32 or "
-                f"int64 [{read_slots.shape[0]}, T]"
-            )
-        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        given = dict(zip(self.operands, bind(programs.title, self.operands, operands, named)))
+        expect_tensors(programs.title, q=given["q"], read_slots=read_slots)
+        expect_integers(programs.title, "parents", parents, given["q"].shape[:2])
         call = lambda lines, slots, lengths: self.verify(state=state, read_slots=slots, lengths=lengths, **lines)
         return _trees.verify(call, given, programs.timed, read_slots, parents)
 
@@ -325,8 +323,10 @@ class Decoder:
         """Returns the operands of tokens `nodes` [B, N] of drafts, in this order: what `commit` takes of
         a tree whose path `nodes` was accepted, with how many of these count."""
         programs = self._programs
-        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
-        tokens = next(given[x].shape[1] for x in self.operands if x == "q")
+        given = dict(zip(self.operands, bind(programs.title, self.operands, operands, named)))
+        expect_tensors(programs.title, q=given["q"])
+        batch, tokens = given["q"].shape[:2]
+        expect_integers(programs.title, "nodes", nodes, (batch, None))
         return {
             name: _trees.take(x, tokens, nodes.long()) if name in programs.timed else x for name, x in given.items()
         }
@@ -359,7 +359,7 @@ class Decoder:
         Other numbers cost a launch for each multiple. Raises ValueError for keep_every without
         keep_slots, and for what is no such multiple."""
         programs = self._programs
-        given = dict(zip(self.operands, bind(programs.name, self.operands, operands, named)))
+        given = dict(zip(self.operands, bind(programs.title, self.operands, operands, named)))
         with torch.no_grad():
             first = self.pool.first_slot
             slots = read_slots, read_slots if write_slots is None else write_slots
@@ -368,14 +368,16 @@ class Decoder:
                 fronts = _prefill.fronts_of(given, slots[0], first, cu_seqlens)
                 raw = given | _prefill.convolved(given, fronts)
             if keep_every is None:
+                if keep_slots is not None:
+                    raise ValueError(f"{programs.title}: keep_slots: expected keep_every, of which multiples states are kept")
                 kept = None
                 o = self._prompt(raw, state, slots, None, cu_seqlens, seeds)
             else:
                 if keep_slots is None:
-                    raise ValueError(f"{programs.name}: keep_every: expected keep_slots")
+                    raise ValueError(f"{programs.title}: keep_every: expected keep_slots")
                 tokens = fronts.tokens if fronts else _conv.Tokens(given["q"], cu_seqlens)
                 most = given["q"].shape[1] if cu_seqlens is None else None
-                kept = _prefill.kept_at(programs.name, tokens, keep_every, position, keep_slots, most)
+                kept = _prefill.kept_at(programs.title, tokens, keep_every, position, keep_slots, most)
                 o = self._prompt_with_kept(raw, state, slots, kept, keep_every, position, cu_seqlens, seeds)
             if fronts:
                 _prefill.write_windows(given, fronts, slots[1], first, kept)
@@ -384,7 +386,7 @@ class Decoder:
     def _prompt(self, raw, state, slots, keep, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
         prompts = self._programs.prompts()
         if _slot_checks.is_on:
-            _slot_checks.check(prompts.name, state.shape[0], self.pool.first_slot, *slots)
+            _slot_checks.check(prompts.title, state.shape[0], self.pool.first_slot, *slots)
         return prompts.op(*(raw[x] for x in prompts.operands), state, *slots, keep, cu_seqlens, seeds)
 
     def _prompt_with_kept(self, raw, state, slots, kept, every, position, cu_seqlens, seeds):  # type: ignore[no-untyped-def]
@@ -397,12 +399,12 @@ class Decoder:
             return self._prompt(raw, state, slots, keep, cu_seqlens, seeds)
         if not is_known or cu_seqlens is not None:
             raise ValueError(
-                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk}, the "
+                f"{programs.title}: keep_every is {every} and position {position}, expected multiples of {chunk}, the "
                 "tokens of a chunk, for packed sequences and for positions on the device"
             )
         if seeds is not None:
             raise ValueError(
-                f"{programs.name}: keep_every is {every} and position {position}, expected multiples of {chunk} for a pool "
+                f"{programs.title}: keep_every is {every} and position {position}, expected multiples of {chunk} for a pool "
                 "that is rounded by seeds"
             )
         last = position + q.shape[1]
@@ -438,15 +440,17 @@ class Decoder:
             o = programs.run_as_is(given | {"seeds": seeds} if is_random else given, out)
             if o is not None:
                 return o
-        tensors = (*bind(programs.name, self.operands, operands, named), *pool.values(), seeds)
-        expect_tensors(programs.name, **dict(zip(self.operands, tensors)), state=state, read_slots=read_slots)
+        tensors = (*bind(programs.title, self.operands, operands, named), *pool.values(), seeds)
+        given = {**pool, "seeds": seeds, "out": out}
+        given = {name: x for name, x in given.items() if x is not None or name in ("state", "read_slots")}
+        expect_tensors(programs.title, **dict(zip(self.operands, tensors)), **given)
         if _direct.needs_gradient((*tensors, out)):
             raise NotImplementedError(
-                f"{programs.name}: an input requires grad, but a step has no backward; call it under "
+                f"{programs.title}: an input requires grad, but a step has no backward; call it under "
                 "torch.no_grad(), or detach the inputs"
             )
         if _slot_checks.is_on:
-            _slot_checks.check(programs.name, state.shape[0], self.pool.first_slot, read_slots, write_slots)
+            _slot_checks.check(programs.title, state.shape[0], self.pool.first_slot, read_slots, write_slots)
         if out is None:
             return programs.op(*tensors)
         programs.check_out(out, *tensors)

@@ -152,7 +152,7 @@ class Op:
         if context is None:
             o, state, *totals = _transforms.call(self._family.name, tensors, initial_state, cu_seqlens, final)
         else:
-            o, state = context.call(self._family, tensors, initial_state, cu_seqlens, final)
+            o, state, *totals = context.call(self._family, tensors, initial_state, cu_seqlens, final)
         if not final:
             return o, None
         if not starts:

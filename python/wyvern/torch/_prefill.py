@@ -10,6 +10,7 @@ import torch
 from wyvern._core.steps import Epilogue
 
 from . import _conv
+from ._arguments import expect_integers
 
 
 def finished(
@@ -110,11 +111,14 @@ def kept_at(
 ) -> Kept:
     """Returns where sequences whose first token is at `position` pass multiples of `every` tokens, and
     the slots for that. `most` is how many tokens all of them have, if the host knows it."""
+    count = tokens.lengths.shape[0]
+    if not isinstance(every, int):
+        raise TypeError(f"{name}: keep_every is {every!r}, expected a number of tokens")
+    if not isinstance(position, int):
+        expect_integers(name, "position", position, (count,))
     if every < 1 or (isinstance(position, int) and position < 0):
         raise ValueError(f"{name}: keep_every is {every} and position {position}, expected at least 1 and 0")
-    count = tokens.lengths.shape[0]
-    if slots.dim() != 2 or slots.shape[0] != count:
-        raise ValueError(f"{name}: keep_slots has shape {list(slots.shape)}, expected [{count}, multiples]")
+    expect_integers(name, "keep_slots", slots, (count, None))
     if most is not None and isinstance(position, int):
         last = position + most
         multiples = last // every - position // every

@@ -26,6 +26,7 @@ class Prompts:
         sums: frozenset[str] = frozenset(),
     ):
         self.name, self.spec, self.pool = name, spec, pool
+        self.title = spec["name"]  # which the op's name begins with, for messages
         self.prologue, self.operands = prologue, operands
         self.compiled: dict[tuple[str, bool], Any] = {}
         # Pools of running sums are written, too.
@@ -41,10 +42,10 @@ class Prompts:
     def add(self, program: Any) -> None:
         """Has GPUs run a program that was loaded. Raises TypeError for one that is not of these prompts."""
         if not getattr(program, "prefills", False):
-            raise TypeError(f"{self.name}: prompts: expected programs that wyvernc --serving=prefill has made")
+            raise TypeError(f"{self.title}: prompts: expected programs that wyvernc --serving=prefill has made")
         missing = set(self.operands) - set(program.inputs)
         if missing:
-            raise TypeError(f"{self.name}: prompts: {program.name} has no operand {', '.join(sorted(missing))}")
+            raise TypeError(f"{self.title}: prompts: {program.name} has no operand {', '.join(sorted(missing))}")
         self.compiled["cuda", program.keeps] = program
 
     def of(self, kind: str, keeps: bool) -> Any:

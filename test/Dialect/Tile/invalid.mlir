@@ -1540,7 +1540,7 @@ tile.kernel @two(%x: !tile.global<tensor<?x?x1x64xbf16>>, %y: !tile.global<tenso
     grid 1 * slots warps 4 min_blocks 1 operands ["x", "y", "cu_seqlens", "tokens", "sequences"] {
 }
 func.func @launch_c2(%x: tensor<?x?x1x64xbf16>) {
-  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences (and slot_tokens and the segment, if it names them), found 5 arguments}}
+  // expected-error @+1 {{(C2) expected the kernel to take the 1 tensors, cu_seqlens, tokens and sequences (and slot_tokens, the part and the segment, if it names them), found 5 arguments}}
   tile.launch @two chunk 64 ins(%x : tensor<?x?x1x64xbf16>) bindings [#delta.binding<[seq, time, head, _]>], [], []
   return
 }

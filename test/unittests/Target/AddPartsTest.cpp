@@ -101,6 +101,49 @@ TEST(AddPartsTest, HandsStatesOn) {
   EXPECT_EQ(program.variants[0].kernels[0].part, Part::All);
 }
 
+TEST(AddPartsTest, HandsOnWhatIsInSlotsOfAPool) {
+  ProgramInfo program = makeProgram();
+  TensorInfo &pool = program.tensors.front();
+  pool.name = "state";
+  pool.optional = false;
+  pool.inPlace = true;
+  pool.dims.front().kind = DimRange::Slot;
+  program.tensors.pop_back();
+  // Where states begin, then where they end; then what else there is.
+  auto makePooled = [](std::vector<ParamInfo> &params) {
+    params.clear();
+    for (int i = 0; i < 2; ++i) {
+      params.push_back({ParamKind::Pointer, "state", 0, {}, 0});
+      params.push_back({ParamKind::Stride, "state", 1, {}, 0});
+    }
+    params.push_back({ParamKind::Pointer, "read_slots", 0, {}, 0});
+    params.push_back({ParamKind::Part, "", 0, {}, 0});
+  };
+  makePooled(program.variants[0].kernels[0].params);
+  makePooled(program.variants[1].kernels[2].params);
+  for (VariantInfo &variant : program.variants)
+    variant.states = {{"state", "state"}};
+  ASSERT_TRUE(addParts(program));
+  const VariantInfo &made = program.variants[2];
+  // They are one a sequence, and no pool.
+  EXPECT_EQ(made.workspace[1].dims.front().kind, DimRange::Seq);
+  EXPECT_EQ(made.workspace[1].dims.back(), program.tensors[0].dims.back());
+  EXPECT_FALSE(made.workspace[1].inPlace);
+  auto getStates = [&](size_t number) {
+    Names names = getTensors(made.kernels[number]);
+    names.resize(4);
+    return names;
+  };
+  EXPECT_EQ(getStates(1),
+            (Names{"state", "state", "behind_first", "behind_first"}));
+  EXPECT_EQ(getStates(3), (Names{"behind_first", "behind_first",
+                                 "behind_second", "behind_second"}));
+  EXPECT_EQ(getStates(4), (Names{"behind_second", "behind_second",
+                                 "behind_middle", "behind_middle"}));
+  EXPECT_EQ(getStates(6),
+            (Names{"behind_middle", "behind_middle", "state", "state"}));
+}
+
 TEST(AddPartsTest, CutsByTimes) {
   ProgramInfo program = makeProgram();
   std::vector<KernelInfo> &kernels = program.variants[1].kernels;

@@ -19,6 +19,9 @@ struct LaunchArguments {
   /// Tokens by which slots of chunks are numbered: those of the sequences that
   /// the kernel goes through a part of. Null where that is all of them.
   Value slotTokens = {};
+  /// Which part of its sequences the kernel goes through, as WYVERN_PART_*;
+  /// null where states in pools are those of whole sequences.
+  Value part = {};
   /// Tokens of a segment; null where the kernel knows how long its runs are.
   Value segment = {};
 };

@@ -58,6 +58,19 @@ static Type getInType(const KernelContext &context, unsigned i) {
   return tile::TensorMapType::get(kernel.getContext(), type, box);
 }
 
+/// True if a launch may have the kernel hand on states that begin or end in a
+/// pool, between two parts of a sequence: as they are, and nothing is kept on
+/// the way.
+static bool handsOn(const KernelContext &context) {
+  sched::KernelOp kernel = context.kernel;
+  if (!kernel.getReadSlots() || kernel.getKeepSlots() ||
+      !(context.order.isAlone || context.order.isOfParts))
+    return false;
+  return llvm::all_of(kernel.getInits(), [&](Value pool) {
+    return tensorOf(pool).getElementType() == kernel.getCompute();
+  });
+}
+
 SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
                                                   KernelContext &context,
                                                   tile::KernelOp tileKernel) {
@@ -108,6 +121,8 @@ SmallVector<Attribute> wyvern::addKernelArguments(OpBuilder &builder,
   if ((context.order.isAlone || context.order.hasGuest) &&
       hasChunkSlots(kernel))
     context.launch.slotTokens = add(builder.getIndexType(), "slot_tokens");
+  if (handsOn(context))
+    context.launch.part = add(builder.getIndexType(), "part");
   if (hasSegments(kernel))
     context.launch.segment = add(builder.getIndexType(), "segment");
   return operandNames;

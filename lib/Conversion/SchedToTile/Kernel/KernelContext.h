@@ -23,6 +23,8 @@ struct KernelOrder {
   bool isAlone = false;
   /// A launch may put such a kernel behind it.
   bool hasGuest = false;
+  /// It computes of a sequence what it computes of parts of it.
+  bool isOfParts = false;
 };
 
 /// A kernel that is being translated: the sched.kernel, and what its parts have

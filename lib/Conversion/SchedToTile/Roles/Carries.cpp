@@ -15,6 +15,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::delta;
 
+/// The parts that a sequence begins with, that begin with what another has
+/// handed on, that hand on themselves, and that it ends with: wyvern_part of
+/// wyvern_rt.h.
+static constexpr int64_t kFirstPart = 1, kSecondPart = 2, kMiddlePart = 3,
+                         kLastPart = 4;
+
 /// Returns the place of a carry that starts with the block's first chunk, or in
 /// slot `slot` of its pool.
 static Chunk getCarryPlace(const BlockLocation &location, Value zero,
@@ -75,16 +81,35 @@ Value RoleLowering::isSlot(Value slot) {
                                index(context.kernel.getFirstSlot()));
 }
 
-/// Returns the tile of a sequence's slot, or zeros where it reads none.
+/// Returns where the sequence's state is: in its slot, which may be none, or,
+/// where the parts from `firstPart` to `lastPart` hand it on, in its row.
+RoleLowering::Place RoleLowering::locateState(Value slots, int64_t firstPart,
+                                              int64_t lastPart) {
+  Value sequence = context.location->sequence;
+  Value slot = loadSlot(slots, sequence), isThere = isSlot(slot);
+  if (!context.launch.part)
+    return {slot, isThere};
+  auto is = [&](arith::CmpIPredicate predicate, int64_t part) -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, context.launch.part,
+                                 index(part));
+  };
+  Value isFrom = is(arith::CmpIPredicate::uge, firstPart);
+  Value isTo = is(arith::CmpIPredicate::ule, lastPart);
+  Value isHandedOn = arith::AndIOp::create(builder, loc, isFrom, isTo);
+  return {arith::SelectOp::create(builder, loc, isHandedOn, sequence, slot),
+          arith::OrIOp::create(builder, loc, isHandedOn, isThere)};
+}
+
+/// Returns the tile of a sequence's state, or zeros where it reads none.
 Value RoleLowering::loadFromPool(BlockArgument source, Value tile) {
-  Value slot = loadSlot(context.readSlots, context.location->sequence);
+  Place place = locateState(context.readSlots, kSecondPart, kLastPart);
   RankedTensorType type =
       getRegisterType(tile, *context.orientation.getM(tile), /*isSplit=*/true);
-  auto ifOp = scf::IfOp::create(builder, loc, type, isSlot(slot),
+  auto ifOp = scf::IfOp::create(builder, loc, type, place.isThere,
                                 /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  scf::YieldOp::create(builder, loc, loadMatrix(source, tile, slot));
+  scf::YieldOp::create(builder, loc, loadMatrix(source, tile, place.row));
   builder.setInsertionPointToStart(ifOp.elseBlock());
   Value zeros =
       arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
@@ -93,12 +118,12 @@ Value RoleLowering::loadFromPool(BlockArgument source, Value tile) {
 }
 
 scf::IfOp RoleLowering::storeIntoPool(BlockArgument target, Value tile,
-                                      Value value, Value slot) {
+                                      Value value, Place place) {
   auto ifOp =
-      scf::IfOp::create(builder, loc, isSlot(slot), /*withElseRegion=*/false);
+      scf::IfOp::create(builder, loc, place.isThere, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  storeMatrix(target, tile, value, slot);
+  storeMatrix(target, tile, value, place.row);
   return ifOp;
 }
 
@@ -135,8 +160,9 @@ void RoleLowering::keepCarries(sched::EachChunkOp loop, ValueRange next,
     if (!context.kernel.getBinding(target).has(DimKind::slot) ||
         !context.arguments.lookup(target))
       continue;
-    auto ifOp = storeIntoPool(target, store.getTile(),
-                              next[result.getResultNumber()], slot);
+    auto ifOp =
+        storeIntoPool(target, store.getTile(), next[result.getResultNumber()],
+                      {slot, isSlot(slot)});
     ifOp->setAttr(tile::kSettlesAttr, builder.getUnitAttr());
   }
 }
@@ -164,7 +190,7 @@ LogicalResult RoleLowering::storeCarry(sched::StoreOp store) {
     return success();
   if (context.writeSlots)
     storeIntoPool(target, tile, value,
-                  loadSlot(context.writeSlots, context.location->sequence));
+                  locateState(context.writeSlots, kFirstPart, kMiddlePart));
   else
     storeMatrix(target, tile, value);
   return success();

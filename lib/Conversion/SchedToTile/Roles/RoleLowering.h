@@ -160,10 +160,15 @@ private:
                       function_ref<void(Value, ValueRange)> store);
   Value loadSlot(Value slots, Value at);
   Value isSlot(Value slot);
+  /// Where a state is in a tensor of them, and whether it is there at all.
+  struct Place {
+    Value row, isThere;
+  };
+  Place locateState(Value slots, int64_t firstPart, int64_t lastPart);
   Value loadFromPool(BlockArgument source, Value tile);
-  /// Stores a state if `slot` is one.
+  /// Stores a state if it has a place.
   scf::IfOp storeIntoPool(BlockArgument target, Value tile, Value value,
-                          Value slot);
+                          Place place);
   Value loadKeepSlot(const Visit &visit);
   /// Stores what the carries of a chunk have become where the kernel keeps
   /// them, if it has a slot for them.

@@ -67,14 +67,23 @@ static bool givesGroups(ChunkProgramOpInterface program) {
   return false;
 }
 
+/// True if states in a pool are what a part of a sequence would hand on to the
+/// next one, and none is kept on the way.
+static bool hasExactPool(ChunkScanOp scan) {
+  auto pool = cast<RankedTensorType>(scan.getInits().front().getType());
+  return !scan.getKeepSlots() && !scan.getLengths() &&
+         pool.getElementType() == scan.getCompute();
+}
+
 /// True if the function computes of a sequence what it computes of parts of it,
 /// each from the state in which the one before ends: it is one scan beside
 /// maps, nothing in it knows where in its sequence a chunk is, no tensor of the
 /// caller has a slot for several chunks, which may be of two parts, and none
 /// says how many tokens there are.
 static bool isOfParts(FunctionOpInterface func, ChunkScanOp scan) {
-  if (scan.hasSlots() || getMaxTokens(scan) || scan.getInits().size() != 1 ||
+  if (getMaxTokens(scan) || scan.getInits().size() != 1 ||
       !isa<BlockArgument>(scan.getInits().front()) ||
+      (scan.hasSlots() && !hasExactPool(scan)) ||
       !isReturned(scan.getFinals().front()))
     return false;
   WalkResult result = func.walk([&](Operation *op) {

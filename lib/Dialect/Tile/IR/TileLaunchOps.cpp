@@ -28,10 +28,15 @@ SmallVector<Value> LaunchOp::getKernelTensors() {
   return tensors;
 }
 
+bool mlir::wyvern::tile::takesPart(KernelOp kernel) {
+  return llvm::any_of(kernel.getOperands().getAsRange<StringAttr>(),
+                      [](StringAttr name) { return name == "part"; });
+}
+
 BlockArgument mlir::wyvern::tile::findSameArgument(KernelOp kernel,
                                                    BlockArgument argument) {
   ArrayRef<Attribute> names = kernel.getOperands().getValue();
-  if (!isa<GlobalType>(argument.getType()))
+  if (!isa<GlobalType>(argument.getType()) || takesPart(kernel))
     return {};
   for (BlockArgument other :
        kernel.getBody().getArguments().take_front(argument.getArgNumber()))
@@ -60,7 +65,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   SmallVector<Value> tensors = getKernelTensors();
   TypeRange arguments = kernel.getBody().getArgumentTypes();
   auto isExtra = [](Attribute name) {
-    return llvm::is_contained({"slot_tokens", "segment"},
+    return llvm::is_contained({"slot_tokens", "part", "segment"},
                               cast<StringAttr>(name).getValue());
   };
   size_t extras = llvm::count_if(kernel.getOperands(), isExtra);
@@ -68,7 +73,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError() << "(C2) expected the kernel to take the "
                          << tensors.size()
                          << " tensors, cu_seqlens, tokens and sequences (and "
-                            "slot_tokens and the segment, if it names them), "
+                            "slot_tokens, the part and the segment, if it "
+                            "names them), "
                             "found "
                          << arguments.size() << " arguments";
   for (auto [i, tensor] : llvm::enumerate(tensors))

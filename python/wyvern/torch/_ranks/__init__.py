@@ -7,6 +7,7 @@
     probe       the transition of a run, and what states make of outputs
     join        states from run to run and from rank to rank
     runs, ops   forward and backward of a layer, as torch.library ops
+    sums        running sums, which a layer has before it runs
     halo        the few tokens before a part, for convolutions
     agree       ranks that disagree are told so before they hang
 """

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from .. import _transforms
 from .._direct import needs_gradient
 from .._ops import sizes_of
-from . import ops
+from . import ops, sums
 from .halo import exchange
 from .plan import ALONE, Part, Plan, indices, parts_of
 
@@ -146,21 +146,16 @@ class ContextParallel:
 
     def call(
         self, family: Any, operands: Sequence[torch.Tensor], initial_state: Any, cu_seqlens: Any, final: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns o and final_state (of which nothing is said unless `final`) of a layer: its
-        `family`, its operands in order, [B, T, heads, dim] of this rank, initial_state
+    ) -> tuple[torch.Tensor, ...]:
+        """Returns o, final_state (of which nothing is said unless `final`) and the last of each running sum of a
+        layer: its `family`, its operands in order, [B, T, heads, dim] of this rank, initial_state
         [N, heads, K, V] or None, cu_seqlens [N + 1] or None. Raises ValueError for lengths."""
-        if family.signature.initial_state is None:
+        if sums.has_levels(family):
             raise NotImplementedError(
                 f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
-                "belong to positions in the whole sequence, as angles of running sums do"
+                "belong to positions in the whole sequence"
             )
-        if family.signature.starts:
-            raise NotImplementedError(
-                f"{family.name}: cp_context with running sums or levels is not supported: what this rank's tokens "
-                "start from are sums over the tokens of all ranks before it. Sum the angles up over ranks, and write "
-                "the spec with these as operands in the place of running_sum"
-            )
+        family, operands = sums.with_starts(family, operands, cu_seqlens)
         if family.signature.find_slots():
             raise NotImplementedError(
                 f"{family.name}: cp_context with a bundle that saves states of chunks is not supported: the chunks of "
@@ -174,9 +169,10 @@ class ContextParallel:
         plan = self._plan(sizes["batch"], heads, sizes["tokens"], operands[0].device)
         if self.group is ALONE and self.segments is None:
             if plan.segments < _FEWEST or not needs_gradient((*operands, initial_state)):
-                o, state = _transforms.call(family.name, operands, initial_state, cu_seqlens, final)
-                return o, state
-        return ops.call(family, operands, initial_state, cu_seqlens, final, plan)
+                found: tuple[torch.Tensor, ...] = _transforms.call(family.name, operands, initial_state, cu_seqlens, final)
+                return found
+        operands, ends = sums.enter(family, operands, cu_seqlens, plan)
+        return *ops.call(family, operands, initial_state, cu_seqlens, final, plan), *ends
 
     def parts(self, tokens: int) -> list[Part]:
         """Returns the parts of this rank, which has so many tokens. Raises ValueError for

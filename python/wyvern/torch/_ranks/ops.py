@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """torch.ops.wyvern: of each layer three more ops, which run it over the ranks of a group.
-`<name>_ranks` saves nothing, `<name>_ranks_forward` what `<name>_ranks_backward` takes.
+`<name>_ranks` saves nothing, `<name>_ranks_forward` what `<name>_ranks_backward` takes. What sequences start from beside
+a state has a row for each slot of the rank here (sums.py), and what they end in is not returned.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ def _define(family: Any) -> None:
 
 
 def _fake_call(family: Any, operands: Any, initial_state: Any, cu_seqlens: Any, final: bool, *fields: Any) -> Any:
-    return _ops.RUNS[""][""](family, operands, initial_state, cu_seqlens, final)
+    return _ops.RUNS[""][""](family, operands, initial_state, cu_seqlens, final)[:2]
 
 
 def _fake_forward(family: Any, operands: Any, initial_state: Any, cu_seqlens: Any, final: bool, *fields: Any) -> Any:
-    o, state, *residuals = _ops.RUNS["_forward"][""](family, operands, initial_state, cu_seqlens, final)
+    o, state, *more = _ops.RUNS["_forward"][""](family, operands, initial_state, cu_seqlens, final)
+    residuals = more[len(family.signature.totals) :]
     plan, sizes = Plan(*fields), _ops.sizes_of(family.signature, operands, cu_seqlens)
     _, heads, keys, columns = family.signature.initial_state.extents(sizes)
     segments = (sizes["batch"], plan.parts, plan.segments)

@@ -92,7 +92,8 @@ def _begin(family: Any, operands: Any, cu_seqlens: Any, saves: bool, fields: tup
     last = group.size() * plan.parts - 1
     slots = find_slots(plan, parts, last, batch, cu_seqlens, q.device)
     arguments = family.signature.operands
-    packed = (x if argument.is_parameter else _pack(x, slots) for argument, x in zip(arguments, operands))
+    is_packed = lambda argument: not argument.is_parameter and not argument.is_start
+    packed = (_pack(x, slots) if is_packed(argument) else x for argument, x in zip(arguments, operands))
     layer = stages.Layer(family, tuple(packed), slots.offsets)
     return Call(family, layer, plan, sizes, tuple(shape), slots, [part.index for part in parts])
 
@@ -126,7 +127,7 @@ def forward(
     slots, layer = call.slots, call.layer
     probed = of_given_values(layer)
     names = probed.family.signature.names
-    probe = lambda given, states: probed.run("", [given[name] for name in names], states, True)
+    probe = lambda given, states: probed.run("", [given[name] for name in names], states, True)[:2]
     values = _values(probed.family, operands)
     probes, transitions = run_probe(probe, dict(zip(names, probed.operands)), values, slots, call.state_shape)
     inner, outer = at_starts(slots, transitions), at_ends(slots, transitions)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Optional
 
 import torch
 
+from wyvern._core.op import part_of
+
 from .. import _ops
 from .._programs import program_for
 
@@ -32,6 +34,11 @@ class Layer(NamedTuple):
         key = "CUDA" if self.is_on_gpu else "CPU"
         found: Tensors = _ops.RUNS[suffix][key](self.family, tuple(operands), state, self.offsets, *rest)
         return found
+
+    def start(self, end: Any) -> torch.Tensor:
+        """Returns what slots start from of what they end in as `end`."""
+        names = [part_of(name) for name in self.family.signature.names]
+        return self.operands[names.index(part_of(end.name))]
 
     @property
     def is_on_gpu(self) -> bool:
@@ -95,12 +102,13 @@ class Forward(Stages):
 
     def alone(self, state: Optional[torch.Tensor]) -> Tensors:
         """Returns o and the final state of the layer's program that saves nothing."""
-        return self.layer.run("", self.layer.operands, state, True)
+        return self.layer.run("", self.layer.operands, state, True)[:2]
 
     def end(self, state: Optional[torch.Tensor]) -> Tensors:
         """Returns o, the final state, and what is saved."""
         if not self.is_apart:
-            return self.layer.run("_forward" if self._saves else "", self.layer.operands, state, True)
+            o, final, *more = self.layer.run("_forward" if self._saves else "", self.layer.operands, state, True)
+            return o, final, *more[len(self.layer.family.signature.totals) :]
         out = self._rest(initial_state=state)
         return out["o"], out["final_state"], *self.saved()
 
@@ -111,12 +119,15 @@ class Backward(Stages):
     ) -> None:
         self._args = (state, *saved, d_o)
         residuals = {x.name: value for x, value in zip(layer.family.signature.residuals, saved)}
-        super().__init__(layer, layer.cut(is_backward=True), initial_state=state, d_o=d_o, **residuals)
+        # What sums end in is not the program's to differentiate (sums.py).
+        totals = {f"d_{end.name}": torch.zeros_like(layer.start(end)) for end in layer.family.signature.totals}
+        super().__init__(layer, layer.cut(is_backward=True), initial_state=state, d_o=d_o, **residuals, **totals)
 
     def end(self, behind: torch.Tensor) -> Tensors:
         """Returns the gradients of operands and of the initial state, of that of the state behind."""
         if not self.is_apart:
-            return self.layer.run("_backward", self.layer.operands, *self._args, behind)
+            unread = [None] * len(self.layer.family.signature.totals)
+            return self.layer.run("_backward", self.layer.operands, *self._args, behind, *unread)
         has_state = self._given["initial_state"] is not None
         out = self._rest(() if has_state else ("d_initial_state",), d_final_state=behind)
         d_initial = out["d_initial_state"] if has_state else _ops.absent(self.layer.operands[0])

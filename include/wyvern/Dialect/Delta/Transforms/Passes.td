@@ -402,7 +402,7 @@ def SegmentPass : Pass<"delta-segment"> {
     `delta.segment_tokens`: kernels take that number from the launch then, which
     chooses it by the shapes of its tensors; all other programs (the CPU's among them) have
     it as it stands. Where the function is one scan from an argument to a result, beside maps, and nothing knows where in its sequence a chunk
-    is, it also gets `delta.in_parts`, the direction of the scan: a launch may hand parts of a sequence to it one after the other. What has a slot a chunk (states that training saves) keeps the slots of the whole sequence. Other scans stay as they are, with a remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
+    is, it also gets `delta.in_parts`, the direction of the scan: a launch may hand parts of a sequence to it one after the other. What has a slot a chunk (states that training saves) keeps the slots of the whole sequence; of a pool, which has to be of the carry's type, the first part reads a slot and the last one writes one. Other scans stay as they are, with a remark of the category `delta-segment`. Run `delta-simplify` afterwards: it drops
     ins that the transition does not read.
 
     Before (types and most bindings left out):

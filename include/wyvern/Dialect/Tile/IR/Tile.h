@@ -63,8 +63,12 @@ RankedTensorType getTileType(ArrayRef<int64_t> shape, Type element,
 /// The spread of a register tile of the CUDA cores; null for anything else.
 SpreadAttr getSpread(Type type);
 
+/// True if a launch tells the kernel which part of its sequences it has.
+bool takesPart(KernelOp kernel);
+
 /// Returns an earlier argument of the kernel that is the same tensor: what is
-/// read and written in place, of which a launch is told once. Null for others.
+/// read and written in place, of which a launch is told once. Null for others,
+/// and where a launch may give parts of sequences two tensors.
 BlockArgument findSameArgument(KernelOp kernel, BlockArgument argument);
 
 /// Elements that a tile in an entry of rows begins at a multiple of: an access

@@ -23,7 +23,9 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     slot is that of n chunks, and how long a segment is the launch chooses. `operands` names
     the program tensor behind each block argument ("tokens", "sequences", "slot_tokens", by
     which slots of chunks are numbered where a launch may give the kernel a part of its
-    sequences, and "segment", the tokens of a segment, for what is not a tensor);
+    sequences, "part", which of them that is, and "segment", the tokens of a segment, for what
+    is not a tensor). Where it has a "part" a launch may give the kernel another tensor to
+    begin with than to end in, also where both are one pool;
     `warps` is the block's size, `min_blocks` the blocks an SM should hold, which
     bounds the registers a thread may use. `cluster n` launches n blocks that follow each
     other as one cluster: they run at once and reach each other's shared memory.

@@ -19,9 +19,9 @@ def Tile_LaunchOp : Tile_Op<"launch", [
     kernel's arguments are, in this order, the ins, the outs, the inits, the finals
     that somebody reads, the `indices` (one integer a sequence: its slots, its length),
     then cu_seqlens, tokens and sequences, the tokens that slots of chunks are numbered by
-    where the kernel has an operand "slot_tokens", and those of a segment where it has
-    an operand "segment". The bindings say what
-    the tensors' dimensions range over; `chunk` is the tokens of a chunk. It is not
+    where the kernel has an operand "slot_tokens", the part of its sequences where it has an
+    operand "part", and the tokens of a segment where it has an operand "segment". The
+    bindings say what the tensors' dimensions range over; `chunk` is the tokens of a chunk. It is not
     lowered: the runtime launches, from the manifest that is written of it.
 
     Example:

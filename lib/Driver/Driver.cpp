@@ -76,6 +76,30 @@ static ExitCode compileModule(const DriverOptions &options, Compilation work) {
                       work.tools, wanted);
 }
 
+/// The same, and where kernels do not fit, with less for each block to do: in
+/// more kernels, which take longer.
+static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
+  constexpr int64_t kSmallest = 2;
+  DriverOptions tried = options;
+  std::string why;
+  for (; tried.smaller <= kSmallest; ++tried.smaller) {
+    OwningOpRef<ModuleOp> copy = work.module.clone();
+    HeldErrors held(work.module.getContext());
+    ExitCode code =
+        compileModule(tried, {*copy, work.spec, work.product, work.tools});
+    if (code != ExitCode::Diagnostics) {
+      if (!why.empty())
+        llvm::WithColor::remark(llvm::errs(), "wyvernc")
+            << "blocks compute less at a time, in more kernels: " << why
+            << '\n';
+      return code;
+    }
+    if (why.empty())
+      why = held.getFirst().str();
+  }
+  return compileModule(options, work); // which says all that is wrong
+}
+
 /// The same where the compiler chooses what is saved: if the program that saves
 /// states does not compile, the factor is saved.
 static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
@@ -105,13 +129,13 @@ static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
     options.refusedStates = held.getFirst().str();
   }
   options.setSave("factor");
-  return compileModule(options, work);
+  return compileToFit(options, work);
 }
 
 /// The same where the command says what is saved. Where it does not compile so,
 /// says what would: kernels hold the most where states are saved.
 static ExitCode compileAsSaid(const DriverOptions &options, Compilation work) {
-  ExitCode code = compileModule(options, work);
+  ExitCode code = compileToFit(options, work);
   if (code == ExitCode::Diagnostics && work.product && options.training &&
       options.save == "states")
     llvm::WithColor::note(llvm::errs(), "wyvernc")

@@ -15,16 +15,18 @@ using namespace mlir::wyvern;
 static HeldErrors *holder = nullptr;
 
 HeldErrors::HeldErrors(MLIRContext *context)
-    : handler(context, [this](Diagnostic &diag) {
-        if (diag.getSeverity() != DiagnosticSeverity::Error)
-          return failure();
-        add(diag.str());
-        return success();
-      }) {
+    : handler(context,
+              [this](Diagnostic &diag) {
+                if (diag.getSeverity() != DiagnosticSeverity::Error)
+                  return failure();
+                add(diag.str());
+                return success();
+              }),
+      outer(holder) {
   holder = this;
 }
 
-HeldErrors::~HeldErrors() { holder = nullptr; }
+HeldErrors::~HeldErrors() { holder = outer; }
 
 void HeldErrors::add(const std::string &message) {
   if (first.empty())

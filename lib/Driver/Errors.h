@@ -30,6 +30,7 @@ public:
 
 private:
   ScopedDiagnosticHandler handler;
+  HeldErrors *outer; ///< Errors go there again when this one is gone.
   std::string first;
 };
 

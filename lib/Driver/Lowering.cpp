@@ -39,6 +39,7 @@ Lowering::Lowering(const DriverOptions &options, const Variant &variant,
   pipelineOptions.segmentTokens = variant.segmentTokens;
   pipelineOptions.segmentsAtLaunch = variant.segmentsAtLaunch;
   pipelineOptions.schedule = variant.schedule;
+  pipelineOptions.smaller = options.smaller;
   if (!options.arch.empty())
     setTarget(options.arch);
 }

@@ -46,6 +46,9 @@ struct DriverOptions : ProgramOptions {
   /// it had chosen first do not compile.
   bool choosesSave = false;
   std::string refusedStates = {};
+  /// How much smaller than it could be what a block computes is made: of
+  /// kernels that do not fit otherwise.
+  int64_t smaller = 0;
   /// True where the command line leaves the variants to the spec.
   bool specVariants = false;
 

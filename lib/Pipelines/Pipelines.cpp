@@ -145,7 +145,8 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   // What a block has is the same on all architectures so far.
   const tile::TargetInfo &target = tile::getTargets().front();
   delta::CutMapsPassOptions cut;
-  cut.sharedBytes = target.sharedBytes;
+  // A block of half the room is divided where one has just room for all.
+  cut.sharedBytes = target.sharedBytes / (options.smaller > 1 ? 2 : 1);
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   delta::SplitMapsPassOptions split;
   split.sharedBytes = cut.sharedBytes;
@@ -205,6 +206,7 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   }
   sched::SeparatePassOptions separate;
   separate.shareRuns = options.segmentTokens > 0;
+  separate.runs = options.smaller < 1;
   pm.addNestedPass<func::FuncOp>(sched::createSeparatePass(separate));
 }
 
@@ -213,6 +215,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
+  kernels.addPass(tile::createTileStripColumnsPass());
   kernels.addPass(tile::createTileScaleSolvePass());
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());

@@ -215,6 +215,15 @@ def dims_cases():
         layer = Layer("delta", decay, 2, 4 if kv[0] < 128 else 2, *kv, "bf16", max_rate=max_rate)
         yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
         yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
+    # Kernels that do not fit unless blocks compute less at a time.
+    for name, kind, decay, kv in (
+        ("product192", "product", "none", (192, 192)),
+        ("product192-narrow", "product", "head", (192, 128)),
+        ("key256-value64", "delta", "head", (256, 64)),
+    ):
+        layer = Layer(kind, decay, 2, 2, *kv, "bf16")
+        yield Case(f"dims-{name}", layer, seed=47, batch=2, tokens=333)
+        yield Case(f"dims-{name}-packed", layer, seed=53, lengths=(70, 0, 200, 1), tail=11)
 
 
 def family_cases():

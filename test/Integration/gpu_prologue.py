@@ -55,6 +55,8 @@ THREE_ROWS = own_layer(
 )
 # Divisions that take few registers where exact ones spill.
 FUNCTIONS = own_layer("{write: k, value: v, rate: beta}", "q: normalize(q)", "k: 0.1 * sigmoid(k)", "v: silu(v)", "beta: sigmoid(b)")
+# Gradients that a thread makes some columns of a row at a time (tile-strip-columns).
+SILU = own_layer("{write: k, value: v, rate: beta}", "q: normalize(silu(q))", "k: normalize(silu(k))", "beta: sigmoid(b)")
 # (spec or its file, sizes and, of bounded gates, the bound) of each bundle
 LAYERS = {
     "gdn": ("gated_deltanet", {"key_heads": 2, "value_heads": 2, "key": 128, "value": 128}),
@@ -77,6 +79,11 @@ LAYERS = {
     "layer-rows": (ROWS, {}),
     "layer-rows-3": (THREE_ROWS, {}),
     "layer-functions": (FUNCTIONS, {}),
+    "layer-silu": (SILU, {}),
+    "layer-silu-192": (SILU, {"key": 192, "value": 64}),
+    "layer-rope-192": ("layers/selective_rope", {"key_heads": 1, "value_heads": 1, "key": 192, "value": 192}),
+    "layer-rope-256": ("layers/selective_rope", {"key_heads": 1, "value_heads": 1, "key": 256, "value": 128}),
+    "layer-kda-192": ("layers/kda", {"key_heads": 1, "value_heads": 1, "key": 192, "value": 192}),
     # A rate where nothing is erased.
     "rates": (own_layer("{write: k, erase: none, value: v, rate: beta}"), {}),
     "layer-rwkv7": ("layers/rwkv7", {"key_heads": 2, "value_heads": 2, "key": 64, "value": 64}),

@@ -102,6 +102,14 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("the first slot that is one: below it is padding"),
       llvm::cl::init(0)};
 
+  Option<int64_t> smaller{
+      *this, "smaller",
+      llvm::cl::desc("how much smaller than it could be what a block computes "
+                     "is made, where kernels do not fit otherwise: 0 not at "
+                     "all, 1 maps one chunk a block, 2 also of some channels "
+                     "or columns at a time wherever these can be divided"),
+      llvm::cl::init(0)};
+
   bool isStep() const { return serving.getValue() == "step"; }
   /// What states are judged by with `save=auto`.
   delta::SaveLimits getSaveLimits() const;

@@ -105,11 +105,11 @@ static std::optional<Panels> findPanels(ChunkProgramOpInterface program) {
 
 /// Returns how the blocks of `program` divide its work.
 static FailureOr<Grid> chooseGrid(ChunkProgramOpInterface program,
-                                  bool hasPanels) {
+                                  bool hasPanels, bool ofRuns) {
   if (auto map = dyn_cast<delta::ChunkMapOp>(program.getOperation())) {
     Grid grid;
     grid.over = GridOver::slots;
-    if (visitsRuns(map))
+    if (ofRuns)
       grid.run = kMapRun;
     else if (map->hasAttr(delta::kExactAttr) && map.getOuts().size() > 1)
       grid.minBlocks = countGateBlocks(map);
@@ -531,7 +531,8 @@ private:
     if (map)
       rounds = findGainfulRounds(map);
     numInRounds += rounds.has_value();
-    FailureOr<Grid> grid = chooseGrid(program, found.has_value());
+    bool ofRuns = runs && map && visitsRuns(map);
+    FailureOr<Grid> grid = chooseGrid(program, found.has_value(), ofRuns);
     if (failed(grid))
       return failure();
     if (rounds)
@@ -546,7 +547,7 @@ private:
     }
     KernelTensors tensors = getOwnTensors(program);
     KernelOp kernel = createKernel(builder, program, tensors, name, *grid);
-    if (map && visitsRuns(map))
+    if (ofRuns)
       writeMapOfRuns(builder, map, kernel);
     else
       SeparateKernel(builder, program, kernel, std::move(found),

@@ -76,7 +76,10 @@ def SeparatePass : Pass<"sched-separate", "::mlir::func::FuncOp"> {
            "blocks of runs of chunks have two parts of the split dimension, a "
            "warpgroup each">,
     Option<"panels", "panels", "bool", /*default=*/"true",
-           "maps with a decay a channel go through their channels some at a time">
+           "maps with a decay a channel go through their channels some at a time">,
+    Option<"runs", "runs", "bool", /*default=*/"true",
+           "blocks of a map that fills an SM visit several chunks, in two roles that "
+           "compute; else one chunk, in one role, which has more registers">
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "kernels made">,

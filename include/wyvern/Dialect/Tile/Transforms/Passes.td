@@ -41,6 +41,67 @@ def TileAttachTargetPass
   let dependentDialects = ["::mlir::wyvern::tile::TileDialect"];
 }
 
+def TileStripColumnsPass
+    : Pass<"tile-strip-columns", "::mlir::wyvern::tile::KernelOp"> {
+  let summary = "compute wide rows some columns at a time";
+  let description = [{
+    A kernel without products computes element by element, up to sums along rows and to
+    what leaves. Operation by operation on whole tiles, it holds some of them at a time.
+    Where these and three halves of the widest tile take more than `registers` of a
+    thread, each sum and each tile that leaves is made of strips of at most `columns`
+    columns instead, from what lies in shared memory on: what several of them read is made,
+    and read, again. A sum along rows adds strips up, element by element, first. Strips are
+    a half of the columns, a quarter and so on; halves that a rotation takes are found in
+    what they are halves of.
+
+    Before (types left out):
+
+    ```mlir
+    %x = tile.read %t
+    %e = math.exp %x
+    %s = tile.reduce %e dim 1 via %scratch barrier 1
+    %r = tile.relayout %s repeat 1
+    %b = tile.broadcast %r
+    %y = arith.divf %e, %b
+    tile.store_rows %y to %out ...
+    ```
+
+    After:
+
+    ```mlir
+    %x0 = tile.read %t
+    %h0 = tile.half_columns %x0
+    %e0 = math.exp %h0
+    %x1 = tile.read %t
+    %h1 = tile.half_columns second %x1
+    %e1 = math.exp %h1
+    %a = arith.addf %e0, %e1
+    %s = tile.reduce %a dim 1 via %scratch barrier 1
+    %r = tile.relayout %s repeat 1
+    %x2 = tile.read %t
+    %h2 = tile.half_columns %x2
+    %e2 = math.exp %h2
+    %b2 = tile.broadcast %r
+    %y0 = arith.divf %e2, %b2
+    ... the same of the second half
+    %y = tile.join_columns %y0, %y1
+    tile.store_rows %y to %out ...
+    ```
+  }];
+  let options = [
+    Option<"registers", "registers", "int64_t", /*default=*/"416",
+           "registers of a thread for tiles that are held, and three halves of the "
+           "widest; found by compiling layers with compute at all key dims">,
+    Option<"columns", "columns", "int64_t", /*default=*/"64",
+           "columns that a strip has at most">
+  ];
+  let statistics = [
+    Statistic<"numStripped", "stripped-blocks", "blocks of which strips are made">,
+    Statistic<"numStrips", "strips", "strips that are made">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def TileRematerializePass
     : Pass<"tile-rematerialize", "::mlir::wyvern::tile::KernelOp"> {
   let summary = "spread vectors over tiles where the tiles are used";

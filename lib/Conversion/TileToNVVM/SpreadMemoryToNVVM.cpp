@@ -126,10 +126,28 @@ Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
   return e.band(isLane, isWarp);
 }
 
-/// Loads from device memory; with `kAskedFirstAttr` where it stands.
+/// Loads from device memory; with `kAskedFirstAttr` where it stands. An atomic
+/// load of the block's scope stays there as a volatile one does, and unlike
+/// that may be answered by the SM's own cache: of the warps that ask for a slot
+/// all but the first are. There is none of several elements.
 static Value loadGlobal(Emitter &e, Operation *op, Type type, Value pointer) {
-  return LLVM::LoadOp::create(e.builder, e.loc, type, pointer, /*alignment=*/0,
-                              op->hasAttr(kAskedFirstAttr));
+  auto load = [&](Type type, bool isVolatile) -> LLVM::LoadOp {
+    return LLVM::LoadOp::create(e.builder, e.loc, type, pointer,
+                                /*alignment=*/0, isVolatile);
+  };
+  if (!op->hasAttr(kAskedFirstAttr))
+    return load(type, /*isVolatile=*/false);
+  if (!type.isIntOrFloat())
+    return load(type, /*isVolatile=*/true);
+  unsigned bits = type.getIntOrFloatBitWidth();
+  LLVM::LoadOp loaded =
+      load(e.builder.getIntegerType(bits), /*isVolatile=*/false);
+  loaded.setOrdering(LLVM::AtomicOrdering::monotonic);
+  loaded.setSyncscope("block");
+  loaded.setAlignment(bits / 8);
+  if (loaded.getType() == type)
+    return loaded;
+  return LLVM::BitcastOp::create(e.builder, e.loc, type, loaded);
 }
 
 /// Returns the outermost branch around `op` in front of which all but its

@@ -130,10 +130,10 @@ tile.kernel @together(%x: !tile.global<tensor<?xf32>>) grid 2 * sequences cluste
   tile.store_spread %b to %x[%c0] dims [0] : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?xf32>>
 }
 
-// What is asked for where it stands is volatile: LLVM and ptxas move it nowhere. What is addressed first has its slot's product alone behind the branch.
+// What is asked for where it stands is atomic, for the block, or several elements and volatile: LLVM and ptxas move it nowhere. What is addressed first has its slot's product alone behind the branch.
 
 // CHECK-LABEL: gpu.module @first
-// CHECK: llvm.load volatile %{{.*}} : !llvm.ptr<1> -> i32
+// CHECK: llvm.load %{{.*}} atomic syncscope("block") monotonic {alignment = 4 : i64} : !llvm.ptr<1> -> i32
 // CHECK: %[[early:.*]] = llvm.inline_asm has_side_effects {{.*}}"mov.b64 $0, $1;", "=l,l" %{{.*}} : (!llvm.ptr<1>) -> !llvm.ptr<1>
 // CHECK: scf.if
 // CHECK-COUNT-1: llvm.mul

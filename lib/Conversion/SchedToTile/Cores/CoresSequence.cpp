@@ -75,8 +75,8 @@ bool CoresKernel::isOfToken(sched::LoadOp op) {
 }
 
 /// Loads what all tokens have once, unless it is a row of the keys, which would
-/// be in the registers of all tokens. Filters come from the first level of
-/// caches where sequences are many, which volatile loads pass by.
+/// be in the registers of all tokens. Filters are asked for where they stand if
+/// sequences are few.
 void CoresKernel::loadShared() {
   for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>()) {
     if (isOfToken(op) || (!isBlockwise() && getTileRank(op.getTile()) != 0))

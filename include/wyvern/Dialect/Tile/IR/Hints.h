@@ -17,7 +17,7 @@ constexpr llvm::StringLiteral kAddressedAgainAttr = "tile.addressed_again";
 
 /// On a load whose value is read behind a branch: it is asked for where it
 /// stands. LLVM and ptxas move a load into the branch that reads it, behind the
-/// wait for what decides the branch; a volatile one they leave.
+/// wait for what decides the branch; an atomic or a volatile one they leave.
 constexpr llvm::StringLiteral kAskedFirstAttr = "tile.asked_first";
 
 /// On a load or a store in a branch whose outermost coordinate comes late: what

@@ -10,7 +10,7 @@
 
 // CHECK-LABEL: func.func @both
 // CHECK: sched.role "state" warps 4 registers 136 {
-// CHECK: sched.role "map" warps 4 copies 2 registers 112 {
+// CHECK: sched.role "map" warps 4 copies 2 registers 112 in_turn {
 // CHECK: sched.role "load" warps 1 registers 24 {
 module attributes {tile.target = #tile.target<sm_90a, sm_registers = 49152>} {
   func.func @both(%k: tensor<?x?x2x64xbf16>, %v: tensor<?x?x2x128xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)

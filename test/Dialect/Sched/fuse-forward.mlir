@@ -14,17 +14,18 @@
 // memory; what the map keeps for others is stored by the role that makes it.
 // CHECK-LABEL: func.func @both
 // CHECK-NOT: delta.chunk
-// CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2, over = sequences)
+// CHECK: %[[K:.*]]:2 = sched.kernel "both_fused" grid(heads = 2, split = 2 cluster, over = sequences)
 // CHECK-DAG: %[[KEYS:.*]] = sched.channel depth 4 fill tma : <tensor<64x64xbf16>>
 // CHECK-DAG: %[[VALUES:.*]] = sched.channel depth 2 fill tma : <tensor<64x128xbf16>>
 // CHECK-DAG: %[[RATES:.*]] = sched.channel depth 4 fill tma : <tensor<64xf32>>
-// CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps : <tensor<64x64xbf16>>
+// CHECK: %[[FACTOR:.*]] = sched.channel depth 2 fill warps across : <tensor<64x64xbf16>>
 // CHECK: sched.role "state" warps 4 registers 184 {
 // CHECK: sched.each_chunk forward overlap valid(%{{.*}}) carries(
 // CHECK-DAG: sched.get %[[VALUES]]
 // CHECK-DAG: sched.get %[[KEYS]]
 // CHECK-DAG: sched.get %[[FACTOR]]
-// CHECK: sched.role "map" warps 4 copies 2 registers 152 {
+// Two blocks share a head: they do the map's chunks in turn.
+// CHECK: sched.role "map" warps 4 copies 2 registers 152 in_turn {
 // CHECK: sched.get %[[KEYS]]
 // CHECK: %[[L:.*]] = delta.decay_dot before_row
 // CHECK: sched.get %[[RATES]]

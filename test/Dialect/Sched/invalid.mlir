@@ -418,6 +418,24 @@ func.func @role_k49(%x: tensor<?x?x2x64xbf16>) {
 
 // -----
 
+func.func @role_k57(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 2, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    // expected-error @+1 {{(K57) is in_turn: expected a kernel with a split cluster, and a role that is not divided, within no other and that no other is within, of one group of warps for each of its copies, without carries}}
+    sched.role "copy" warps 4 in_turn {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+  }
+  return
+}
+
+// -----
+
 func.func @role_k46(%x: tensor<?x?x2x64xbf16>) {
   %y = sched.kernel "k" grid(heads = 2, split = 1, over = sequences) chunk = 1 compute = f32 min_blocks 1
       ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)

@@ -445,3 +445,30 @@ func.func @channel_k48(%x: tensor<?x?x2x64xbf16>) {
   }
   return
 }
+
+// -----
+
+// Readers of other blocks would wait for ever.
+func.func @put_k58(%x: tensor<?x?x2x64xbf16>) {
+  %y = sched.kernel "k" grid(heads = 2, split = 2 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%in = %x[seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      outs(%out = [seq, time, head, _] : tensor<?x?x2x64xbf16>) {
+    %c = sched.channel depth 1 fill warps : !sched.channel<tensor<64x64xbf16>>
+    sched.role "store" warps 4 {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.get %c : !sched.channel<tensor<64x64xbf16>> -> tensor<64x64xf32>
+        sched.store %X to %out : tensor<64x64xf32>, !sched.global<tensor<?x?x2x64xbf16>>
+        sched.yield
+      }
+    }
+    sched.role "copy" warps 4 in_turn {
+      sched.each_chunk forward valid(%n) {
+        %X = sched.load %in : !sched.global<tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        // expected-error @+1 {{(K58) is of a role that blocks do in turn: expected a channel across blocks, whose readers in the others get nothing otherwise}}
+        sched.put %X to %c : !sched.channel<tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+  }
+  return
+}

@@ -148,9 +148,32 @@ bool KernelOrientation::isWhole(sched::ChannelOp channel) const {
          });
 }
 
+/// Checks that what one block computes for all of them can be sent: it has no
+/// part of the split dimension, and lies side by side.
+LogicalResult KernelOrientation::checkTurns(sched::ChannelOp channel) const {
+  auto tiles = channel.getChannel().getType().getTiles();
+  for (auto [i, type] : llvm::enumerate(tiles)) {
+    auto held = cast<RankedTensorType>(type);
+    bool isSent =
+        held.getRank() == 1 || (tile::isHalf(held.getElementType()) &&
+                                held.getDimSize(1) % tile::kBlockColumns == 0);
+    if (isSent && !getSplitDim(channel, i))
+      continue;
+    return channel.emitOpError()
+           << "is filled by a role that blocks do in turn, which send each "
+              "other its tiles: expected vectors, and matrices of 16 bits of a "
+              "multiple of "
+           << tile::kBlockColumns
+           << " columns, without the split dimension, found " << held;
+  }
+  return success();
+}
+
 /// Checks that parts of the split dimension that blocks compute and a role
 /// needs together cross, and no others.
 LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
+  if (cast<sched::RoleOp>(channel.getFiller()).getInTurn())
+    return checkTurns(channel);
   bool crosses = channel.getFill() == sched::Fill::warps && isWhole(channel) &&
                  splitRoles.contains(channel.getFiller());
   bool isPartOfColumns = true;
@@ -173,6 +196,14 @@ LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
               "dimension as their columns, that a role which has a part of it "
               "computes and one that sums over it reads";
   return success();
+}
+
+LogicalResult KernelOrientation::checkInTurn(sched::RoleOp role) const {
+  if (!splitRoles.contains(role))
+    return success();
+  return role.emitOpError()
+         << "is done by blocks in turn, and has tiles of the split dimension: "
+            "expected what every block needs alike, of this each has a part";
 }
 
 LogicalResult KernelOrientation::findDivided(sched::RoleOp role) {
@@ -268,6 +299,7 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
     return failure();
   for (sched::RoleOp role : kernel.getRoles())
     if (failed(orientation.checkTiles(role)) ||
+        (role.getInTurn() && failed(orientation.checkInTurn(role))) ||
         (role.getDivided() && failed(orientation.findDivided(role))))
       return failure();
   for (sched::ChannelOp channel : kernel.getChannels())

@@ -88,6 +88,8 @@ private:
   LogicalResult findSplitRoles(sched::KernelOp kernel);
   LogicalResult checkTiles(sched::RoleOp role) const;
   LogicalResult checkChannel(sched::ChannelOp channel) const;
+  LogicalResult checkInTurn(sched::RoleOp role) const;
+  LogicalResult checkTurns(sched::ChannelOp channel) const;
   LogicalResult findDivided(sched::RoleOp role);
   LogicalResult findSummands(sched::KernelOp kernel);
 

@@ -327,8 +327,12 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
        llvm::zip_equal(put.getTiles(), made, stage))
     parts.push_back(writeIntoStage(value, tiles, shared, isAcross, lowering));
   IntegerAttr bytes;
-  if (isAcross)
+  if (role.getInTurn()) {
+    sendAll(put, parts, visit);
+    bytes = builder.getI64IntegerAttr(0); // that others send
+  } else if (isAcross) {
     bytes = builder.getI64IntegerAttr(sendParts(put, parts, visit));
+  }
   tile::CommitOp::create(builder, loc, ring, visit.use, bytes);
   return success();
 }

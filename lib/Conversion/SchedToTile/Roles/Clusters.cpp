@@ -47,6 +47,35 @@ static int64_t countBytes(Value piece) {
   return cast<tile::SmemType>(piece.getType()).getSizeInBytes();
 }
 
+Value RoleLowering::isTurn(const Visit &visit) {
+  // Copies of the role take chunks that lie side by side, blocks those that
+  // one copy visits one behind the other.
+  Value round =
+      arith::DivUIOp::create(builder, loc, visit.use, index(role.getCopies()));
+  Value block = arith::RemUIOp::create(builder, loc, round,
+                                       index(context.kernel.getSplit()));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, block,
+                               getPlaceInCluster());
+}
+
+void RoleLowering::passTurn(sched::EachChunkOp loop, const Visit &visit) {
+  for (auto get : loop.getBlock().getOps<sched::GetOp>()) {
+    Value ring = context.rings.lookup(get.getChannel());
+    tile::WaitOp::create(builder, loc,
+                         cast<tile::RingType>(ring.getType()).getTiles(), ring,
+                         visit.use);
+    tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/false);
+  }
+  for (auto put : loop.getBlock().getOps<sched::PutOp>()) {
+    Value ring = context.rings.lookup(put.getChannel());
+    int64_t bytes = 0;
+    for (Value tile : acquire(ring, visit))
+      bytes += countBytes(tile);
+    tile::CommitOp::create(builder, loc, ring, visit.use,
+                           builder.getI64IntegerAttr(bytes));
+  }
+}
+
 void RoleLowering::forOtherBlocks(function_ref<void(Value)> send) {
   auto blocks = static_cast<int64_t>(context.kernel.getSplit());
   tile::BarrierOp::create(builder, loc, /*proxy=*/true, barrier);
@@ -59,6 +88,26 @@ void RoleLowering::forOtherBlocks(function_ref<void(Value)> send) {
         arith::AddIOp::create(builder, loc, context.location->splitPart,
                               index(distance)),
         index(blocks)));
+}
+
+void RoleLowering::sendAll(sched::PutOp put, ValueRange tiles,
+                           const Visit &visit) {
+  Value ring = context.rings.lookup(put.getChannel());
+  forOtherBlocks([&](Value block) {
+    for (Value tile : tiles) {
+      auto type = cast<tile::SmemType>(tile.getType());
+      // Columns of a swizzle lie side by side.
+      int64_t pieces =
+          type.isSwizzled() ? type.getShape()[1] / tile::kBlockColumns : 1;
+      for (int64_t piece = 0; piece < pieces; ++piece)
+        tile::SendOp::create(builder, loc,
+                             pieces == 1
+                                 ? tile
+                                 : createPiece(builder, loc, tile,
+                                               /*dim=*/1, pieces, index(piece)),
+                             block, ring, visit.use);
+    }
+  });
 }
 
 int64_t RoleLowering::sendParts(sched::PutOp put, ValueRange parts,
@@ -114,7 +163,7 @@ Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
   return sum;
 }
 
-Value RoleLowering::getPlaceInPair() {
+Value RoleLowering::getPlaceInCluster() {
   // By the block's number, which need not be held as its head would.
   return arith::RemUIOp::create(builder, loc,
                                 tile::BlockIdOp::create(builder, loc),
@@ -124,7 +173,7 @@ Value RoleLowering::getPlaceInPair() {
 Value RoleLowering::sumOverPair(sched::StoreOp store, Value tile,
                                 const Visit &visit) {
   Value ring = context.exchanges.lookup(store);
-  Value own = getPlaceInPair();
+  Value own = getPlaceInCluster();
   Value other = arith::SubIOp::create(builder, loc, index(1), own);
   Value place = acquire(ring, visit).front();
   tile::SendColumnsOp::create(builder, loc, tile, other, other, place, ring,
@@ -146,7 +195,8 @@ Value RoleLowering::sumOverPair(sched::StoreOp store, Value tile,
 }
 
 void RoleLowering::enterFirstBlock(sched::StoreOp store) {
-  if (!context.kernel.getCluster() || context.orientation.isSplit(role) ||
+  if (!context.kernel.getCluster() || role.getInTurn() ||
+      context.orientation.isSplit(role) ||
       context.orientation.getDividedDim(store.getTile()))
     return;
   Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,

@@ -218,7 +218,7 @@ void RoleLowering::storeMatrix(sched::StoreOp store, ArrayRef<Value> tiles,
   }
   if (context.kernel.isPairSum(target)) {
     Value start =
-        arith::MulIOp::create(builder, loc, getPlaceInPair(),
+        arith::MulIOp::create(builder, loc, getPlaceInCluster(),
                               index(tensorOf(tiles.front()).getDimSize(1)));
     coords.back() = arith::AddIOp::create(builder, loc, coords.back(), start);
   }

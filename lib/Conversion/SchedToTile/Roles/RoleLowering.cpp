@@ -177,8 +177,7 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
   if (isOneChunk)
     return visitChunk([&](const Visit &visit) {
       beginGuests(loop);
-      SmallVector<Value> none;
-      return lowerChunk(loop, visit, {}, none);
+      return lowerTurn(loop, visit);
     });
   SmallVector<Value> inits;
   for (auto [init, arg] :
@@ -191,7 +190,9 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
       visitChunks(loop, inits,
                   [&](const Visit &visit, ValueRange carries,
                       SmallVectorImpl<Value> &next) {
-                    return lowerChunk(loop, visit, carries, next);
+                    return carries.empty()
+                               ? lowerTurn(loop, visit)
+                               : lowerChunk(loop, visit, carries, next);
                   });
   if (failed(finals))
     return failure();
@@ -257,9 +258,10 @@ bool RoleLowering::hasPlenty() {
          });
 }
 
-/// Says that the kernel that is being built has a role which sums the rows and
-/// the columns of products beside the products: it is these that registers are
-/// short of, or of those for addresses alone.
+/// Says that the kernel that is being built has a role which is short of
+/// registers, or of those for addresses alone: it sums the rows and the columns
+/// of products beside the products, or stores in turn with other blocks what it
+/// hands these.
 static void markFew(OpBuilder &builder, StringRef name) {
   Operation *parent = builder.getInsertionBlock()->getParentOp();
   parent->getParentOfType<tile::KernelOp>()->setAttr(name,
@@ -278,6 +280,8 @@ LogicalResult RoleLowering::lowerOps(Block &block, RegionLowering &lowering,
   if (sumsColumns())
     markFew(builder,
             hasPlenty() ? tile::kFewAddressesAttr : tile::kFewRegistersAttr);
+  else if (role.getInTurn() && !block.getOps<sched::StoreOp>().empty())
+    markFew(builder, tile::kFewRegistersAttr);
   llvm::SmallPtrSet<Operation *, 16> waiting(ops.begin(), ops.end());
   SmallVector<Operation *> sinks;
   for (Operation &op : block)
@@ -341,6 +345,21 @@ bool RoleLowering::takesInPlace() {
     hasPut |= isa<sched::PutOp>(op);
   }
   return context.orientation.isSplit(role);
+}
+
+LogicalResult RoleLowering::lowerTurn(sched::EachChunkOp loop,
+                                      const Visit &visit) {
+  SmallVector<Value> none;
+  if (!role.getInTurn())
+    return lowerChunk(loop, visit, {}, none);
+  auto ifOp = scf::IfOp::create(builder, loc, isTurn(visit), /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  if (failed(lowerChunk(loop, visit, {}, none)))
+    return failure();
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  passTurn(loop, visit);
+  return success();
 }
 
 LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,

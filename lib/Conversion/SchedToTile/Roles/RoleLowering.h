@@ -54,6 +54,8 @@ private:
   LogicalResult visitChunk(function_ref<LogicalResult(const Visit &)> body);
   LogicalResult lowerChunk(sched::EachChunkOp loop, const Visit &visit,
                            ValueRange carries, SmallVectorImpl<Value> &next);
+  /// Does the chunk if it is this block's turn, and lets it pass otherwise.
+  LogicalResult lowerTurn(sched::EachChunkOp loop, const Visit &visit);
   /// Lowers the chunk operations of `block`, and its stores and puts each as
   /// soon as its tiles are there.
   LogicalResult lowerOps(Block &block, RegionLowering &lowering,
@@ -221,9 +223,17 @@ private:
   /// Returns the first element of this block's part of a dimension of `size`
   /// elements of a part.
   Value getDividedStart(int64_t size);
+  /// Returns whether it is this block's turn to do the chunk of `visit`.
+  Value isTurn(const Visit &visit);
+  /// Hands back what the role gets in the chunk of `visit`, which another block
+  /// does, and awaits what that sends.
+  void passTurn(sched::EachChunkOp loop, const Visit &visit);
   /// Meets the other warps of the group, and lets one of them `send` what they
   /// have written to each other block.
   void forOtherBlocks(function_ref<void(Value block)> send);
+  /// Sends the `tiles` of a stage, all of which this block has made, to the
+  /// other blocks.
+  void sendAll(sched::PutOp put, ValueRange tiles, const Visit &visit);
   /// Sends this group's parts of the tiles of a stage, `parts`, to the other
   /// blocks. Returns the bytes that these send here.
   int64_t sendParts(sched::PutOp put, ValueRange parts, const Visit &visit);
@@ -233,8 +243,9 @@ private:
   /// Returns this block's half of the columns of the sum of what both blocks of
   /// a pair of heads store with `store`, `tile` in this one.
   Value sumOverPair(sched::StoreOp store, Value tile, const Visit &visit);
-  /// Returns which head of a pair this block has, 0 or 1.
-  Value getPlaceInPair();
+  /// Returns which block of its cluster this one is: which head of a pair it
+  /// has, or which part of the split dimension.
+  Value getPlaceInCluster();
   /// Goes on in a branch of the first block of a cluster, if `store` is of what
   /// every block makes.
   void enterFirstBlock(sched::StoreOp store);

@@ -159,7 +159,7 @@ void RoleEstimator::addStore(StoreOp store) {
   if (isHalf && binding.has(delta::DimKind::chunk) &&
       binding.getChunkMultiple() == 1)
     cost.storeCycles += bytes * target.sms / target.memoryBytesPerCycle;
-  if (countBlocks(store.getTile()) == 1)
+  if (countBlocks(store.getTile()) == 1 && !role.getInTurn())
     cost.repeatedBytes += bytes * static_cast<int64_t>(kernel.getSplit() - 1);
 }
 
@@ -265,11 +265,15 @@ KernelCost sched::estimateKernel(KernelOp kernel) {
   for (RoleOp role : kernel.getRoles()) {
     RoleCost part = estimateRole(role);
     int64_t groups = static_cast<int64_t>(role.getSplit());
-    int64_t turns = static_cast<int64_t>(role.getCopies());
+    // Of the blocks that do a role's chunks in turn, each does its share.
+    int64_t blocks =
+        role.getInTurn() ? static_cast<int64_t>(kernel.getSplit()) : 1;
+    int64_t turns = static_cast<int64_t>(role.getCopies()) * blocks;
     cost.stepCycles = std::max(cost.stepCycles, part.getCycles() / turns);
-    cost.stepWork += part.tensorCycles + part.storeCycles +
-                     groups * (part.laneCycles / kLaneShare +
-                               part.solveCycles / kSolveShare);
+    cost.stepWork += (part.tensorCycles + part.storeCycles +
+                      groups * (part.laneCycles / kLaneShare +
+                                part.solveCycles / kSolveShare)) /
+                     blocks;
     cost.stepBytes += countBytes(kernel, role) + part.repeatedBytes;
   }
   // What is not loaded ahead is waited for.

@@ -197,6 +197,33 @@ static LogicalResult verifyCluster(KernelOp kernel) {
   return success();
 }
 
+/// Checks that a role whose chunks blocks take in turn hands each of them on to
+/// all of these, and has nothing that goes from one chunk to the next.
+static LogicalResult verifyTurns(KernelOp kernel) {
+  for (RoleOp role : kernel.getRoles()) {
+    if (!role.getInTurn())
+      continue;
+    auto isHost = [&](RoleOp other) {
+      return other.getWithin() == role.getRoleName();
+    };
+    if (!kernel.getCluster() || role.getWithin() || role.getDivided() ||
+        role.getSplit() != 1 || !role.getEachChunk().getInits().empty() ||
+        llvm::any_of(kernel.getRoles(), isHost))
+      return role.emitOpError()
+             << "(K57) is in_turn: expected a kernel with a split cluster, and "
+                "a role that is not divided, within no other and that no other "
+                "is within, of one group of warps for each of its copies, "
+                "without carries";
+    for (auto put : role.getEachChunk().getBlock().getOps<PutOp>())
+      if (!put.getChannel().getDefiningOp<ChannelOp>().getAcross())
+        return put.emitOpError()
+               << "(K58) is of a role that blocks do in turn: expected a "
+                  "channel across blocks, whose readers in the others get "
+                  "nothing otherwise";
+  }
+  return success();
+}
+
 /// True for the store of a matrix out of registers, by a role that visits every
 /// chunk with one group of warps.
 static bool canSumPairs(StoreOp store) {
@@ -348,7 +375,8 @@ LogicalResult KernelOp::verifyRegions() {
   }
   if (failed(verifyNames(*this)) || failed(verifyHosts(*this)) ||
       failed(verifyStores(*this)) || failed(verifyOnCores(*this)) ||
-      failed(verifyCluster(*this)) || failed(verifyPairs(*this)))
+      failed(verifyCluster(*this)) || failed(verifyTurns(*this)) ||
+      failed(verifyPairs(*this)))
     return failure();
   return verifyProtocol(*this);
 }

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlocksInTurn.h"
 #include "OwnMap.h"
 #include "RoleWriter.h"
 
@@ -367,6 +368,8 @@ private:
                    depths, onTheSide, saves);
     if (isShort && takesOne)
       holdOneFactor(plan);
+    if (turns && grid.split > 1 && takeTurns(plan, grid, getArgument()))
+      ++numInTurn;
 
     OpBuilder builder(scan);
     KernelTensors tensors = getFusedTensors(program);

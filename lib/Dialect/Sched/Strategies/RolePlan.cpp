@@ -80,6 +80,13 @@ Source RolePlan::getSource(Value operand, unsigned role) const {
 // What crosses
 //===----------------------------------------------------------------------===//
 
+void RolePlan::setInTurn(unsigned role) {
+  roles[role].inTurn = true;
+  for (PlannedChannel &channel : channels)
+    if (channel.filler == role)
+      channel.across = true;
+}
+
 void RolePlan::addUse(const Source &source, unsigned role) {
   // What is free is made here, of operands that may cross.
   Operation *def = source.value ? source.value.getDefiningOp() : nullptr;

@@ -20,6 +20,7 @@ struct PlannedRole {
   std::optional<int64_t> registers = std::nullopt;
   bool overlap = false; ///< of its chunks
   bool divided = false; ///< over the blocks of a cluster
+  bool inTurn = false;  ///< of these blocks, chunk by chunk
   /// How matrices leave it: through a place of their own, through a tile that
   /// it has read where there is one, or from registers.
   enum class Stores { staged, via, direct } stores = Stores::staged;
@@ -63,6 +64,10 @@ public:
 
   /// Says that each block of a cluster does a part of role `role`.
   void setDivided(unsigned role) { roles[role].divided = true; }
+
+  /// Says that the blocks of a cluster do the chunks of role `role` in turn,
+  /// and send each other what it puts.
+  void setInTurn(unsigned role);
 
   /// Says that registers do for tiles that are put and summed: who waits for
   /// one does not wait for its sums.

@@ -138,6 +138,7 @@ void RoleWriter::addRole(unsigned number) {
   role.setSplit(planned.split);
   role.setCopies(planned.copies);
   role.setDivided(planned.divided);
+  role.setInTurn(planned.inTurn);
   if (planned.registers)
     role.setRegisters(*planned.registers);
   mapping.clear();

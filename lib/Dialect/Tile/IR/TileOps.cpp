@@ -323,7 +323,7 @@ template <typename OpT> static LogicalResult verifyLoadedRing(OpT op) {
 static LogicalResult verifySentBytes(CommitOp op, AllocRingOp ring) {
   int64_t producers = ring.getProducers();
   std::optional<int64_t> bytes = op.getBytes();
-  if (bytes && *bytes > 0 && *bytes % producers == 0)
+  if (bytes && *bytes >= 0 && *bytes % producers == 0)
     return success();
   InFlightDiagnostic diagnostic =
       op.emitOpError() << "(C2) expected the bytes that other blocks send into "

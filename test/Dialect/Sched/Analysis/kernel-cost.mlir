@@ -122,4 +122,50 @@ func.func @states(%x: tensor<?x?x2x64xbf16>, %s: tensor<?x2x64x64xf32>)
   }
   return %o#0, %o#1, %o#2 : tensor<?x2x64x64xbf16>, tensor<?x?x2x64xbf16>, tensor<?x2x64x64xf32>
 }
+
+// A map that the two blocks of a cluster do in turn: 448 cycles of its system and 96 of its lanes
+// pace a chunk by half of them, and a block does half of its work, 48 and 44 of a chunk, beside
+// the state's 16. What the map stores one block stores, so a block counts half of it.
+// CHECK-LABEL: turns: cycles 272, work 62, bytes 8320
+// CHECK-NEXT: state: lanes 32, solves 0, products 0, tensor cores 0
+// CHECK-NEXT: map: lanes 96, solves 448, products 0, tensor cores 0
+func.func @turns(%m: tensor<?x?x2x64xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)
+    -> (tensor<?x?x2x64xbf16>, tensor<?x2x64x128xf32>) {
+  %y:2 = sched.kernel "turns" grid(heads = 2, split = 2 cluster, over = sequences) chunk = 64 compute = f32 min_blocks 1
+      ins(%ms = %m[seq, time, head, _] : tensor<?x?x2x64xbf16>, %bs = %b[seq, time, head] : tensor<?x?x2xf32>)
+      inits(%i = %s[seq, head, _, _] : tensor<?x2x64x128xf32>)
+      outs(%z = [seq, time, head, _] : tensor<?x?x2x64xbf16>)
+      finals(%f = [seq, head, _, _] : tensor<?x2x64x128xf32>) {
+    %c = sched.channel depth 2 fill tma : <tensor<64x64xbf16>, tensor<64xf32>>
+    %x = sched.channel depth 2 fill warps across : <tensor<64x64xbf16>>
+    sched.role "state" warps 4 {
+      %S0 = sched.load %i : <tensor<?x2x64x128xf32>> -> tensor<64x128xf32>
+      %Se = sched.each_chunk forward valid(%n) carries(%S = %S0 : tensor<64x128xf32>) {
+        %Z = sched.get %x : <tensor<64x64xbf16>> -> tensor<64x64xf32>
+        %T = arith.addf %S, %S : tensor<64x128xf32>
+        sched.yield %T : tensor<64x128xf32>
+      }
+      sched.store %Se to %f : tensor<64x128xf32>, <tensor<?x2x64x128xf32>>
+    }
+    sched.role "map" warps 4 in_turn {
+      sched.each_chunk forward valid(%n) {
+        %M, %B = sched.get %c : <tensor<64x64xbf16>, tensor<64xf32>> -> tensor<64x64xf32>, tensor<64xf32>
+        %Z = delta.erase_factor %M, %B : tensor<64x64xf32>, tensor<64xf32> -> tensor<64x64xf32>
+        %N = arith.negf %Z : tensor<64x64xf32>
+        sched.store %N to %z : tensor<64x64xf32>, <tensor<?x?x2x64xbf16>>
+        sched.put %N to %x : <tensor<64x64xbf16>>, tensor<64x64xf32>
+        sched.yield
+      }
+    }
+    sched.role "load" warps 1 {
+      sched.each_chunk forward valid(%n) {
+        %M = sched.load %ms : <tensor<?x?x2x64xbf16>> -> tensor<64x64xf32>
+        %B = sched.load %bs : <tensor<?x?x2xf32>> -> tensor<64xf32>
+        sched.put %M, %B to %c : <tensor<64x64xbf16>, tensor<64xf32>>, tensor<64x64xf32>, tensor<64xf32>
+        sched.yield
+      }
+    }
+  }
+  return %y#0, %y#1 : tensor<?x?x2x64xbf16>, tensor<?x2x64x128xf32>
+}
 }

@@ -139,7 +139,7 @@ def Sched_ChannelOp : Sched_Op<"channel", [HasParent<"KernelOp">]> {
 
     One `across` the blocks of a cluster takes what the role of each block has computed,
     its part of the split dimension, and holds all parts in every block: its readers get
-    the whole tile.
+    the whole tile. That of an `in_turn` role takes the whole tile of one block.
 
     Example: see `sched.kernel`; across blocks:
 
@@ -195,6 +195,10 @@ def Sched_RoleOp : Sched_Op<"role", [
     of the dimension that matrices which it stores have, and that it neither sums over
     nor puts. Its tiles have that part of the dimension and all of every other.
 
+    The blocks of a kernel with `cluster` take the chunks of an `in_turn` role in turn:
+    one block does all of a chunk, stores what it makes, and puts it into channels
+    `across` blocks, whose readers have it in every block.
+
     The region holds what carries start from, `sched.each_chunk`, and stores of final
     carries. A carry starts from a load of an init, or, where every block starts alike,
     from a constant or `delta.identity`.
@@ -207,12 +211,12 @@ def Sched_RoleOp : Sched_Op<"role", [
                        OptionalAttr<I64Attr>:$registers,
                        OptionalAttr<StrAttr>:$within, UnitAttr:$on_cores,
                        OptionalAttr<I64Attr>:$share_rows,
-                       UnitAttr:$divided);
+                       UnitAttr:$divided, UnitAttr:$in_turn);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $role_name `warps` $warps (`split` $split^)? (`copies` $copies^)?
     (`registers` $registers^)? (`within` $within^)? (`on_cores` $on_cores^)?
-    (`share_rows` $share_rows^)? (`divided` $divided^)?
+    (`share_rows` $share_rows^)? (`divided` $divided^)? (`in_turn` $in_turn^)?
     attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;

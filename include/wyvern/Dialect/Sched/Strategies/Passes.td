@@ -187,8 +187,11 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     the carry beside the chunk's first products.
 
     The split dimension is divided over `split-warps` warpgroups of the state role, and
-    what is left over blocks. With few heads, blocks are better: they all compute the
-    map's part, but there are more of them. Two warpgroups of the state and two of the map
+    what is left over blocks. With few heads, blocks are better: there are more of them. They
+    are a cluster, and do the map's chunks in turn (`in_turn`): what one makes it sends to
+    the others. Not where they are more than a cluster has, and not where a role of the map
+    loads on the side or makes what cannot be sent: then, with the remark `NotInTurn`, they all
+    compute the map's part. Two warpgroups of the state and two of the map
     leave no registers for warps that only load: the roles of the map then load on the side
     (`within`), each copy for the chunks that it takes, and outputs leave through the place of
     the chunk's values (`via`), those of the map from registers (`direct`).
@@ -207,13 +210,13 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
     After:
 
     ```mlir
-    %o, %sT = sched.kernel "f_fused" grid(heads = 16, split = 2, over = sequences) ... {
+    %o, %sT = sched.kernel "f_fused" grid(heads = 16, split = 2 cluster, over = sequences) ... {
       %kq = sched.channel depth 4 fill tma : ...
       %v = sched.channel depth 2 fill tma : ...
-      %z = sched.channel depth 2 fill warps : ...
-      %p = sched.channel depth 2 fill warps : ...
+      %z = sched.channel depth 2 fill warps across : ...
+      %p = sched.channel depth 2 fill warps across : ...
       sched.role "state" warps 4 registers 232 { ... }
-      sched.role "map" warps 4 copies 2 registers 128 { ... }
+      sched.role "map" warps 4 copies 2 registers 128 in_turn { ... }
       sched.role "load" warps 1 registers 24 { ... }
     }
     ```
@@ -230,6 +233,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
            "chunks that a role is ahead of the one that reads it">,
     Option<"copies", "copies", "int64_t", /*default=*/"2",
            "groups of the last role of the map, which take chunks in turn">,
+    Option<"turns", "turns", "bool", /*default=*/"true",
+           "blocks of a head do the map's chunks in turn, as a cluster">,
     ListOption<"depths", "depths", "int64_t",
                "chunks that each channel holds, in the order of channels, in the "
                "place of stages and depth">,
@@ -238,7 +243,8 @@ def FuseForwardPass : Pass<"sched-fuse-forward", "::mlir::func::FuncOp"> {
                "suit a state of one warpgroup">
   ];
   let statistics = [
-    Statistic<"numFused", "fused", "scans fused with their map">
+    Statistic<"numFused", "fused", "scans fused with their map">,
+    Statistic<"numInTurn", "in-turn", "of these, whose blocks do the map in turn">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

@@ -94,7 +94,7 @@ def Tile_CommitOp : Tile_Op<"commit"> {
     The stage is full when the producer's own writes are done and TMA has brought
     the bytes of every swizzled tile of the stage, or `bytes` where loads bring fewer
     rows than tiles have. Of a ring across blocks, `bytes` are those that the other blocks
-    send into the stage, a multiple of the producers.
+    send into the stage, a multiple of the producers, or 0 where they send nothing.
 
     Example: see `tile.roles`.
   }];

@@ -212,7 +212,7 @@ FailureOr<Expression> Parser::parseFactor() {
   if (consume('(')) {
     FailureOr<Expression> inside = parseSum();
     if (succeeded(inside) && !consume(')'))
-      return failHere("')'");
+      return failHere("an operator (+, -, *) or ')'");
     return inside;
   }
   return parseLeaf();
@@ -275,7 +275,7 @@ FailureOr<Expression> Parser::parseName() {
   if (made.operands.size() < count)
     return failHere("',' and the angles to rotate by");
   if (!consume(')'))
-    return failHere("')'");
+    return failHere("an operator (+, -, *) or ')'");
   return made;
 }
 

@@ -59,8 +59,9 @@ void SpecParser::parseRate(const SourceNode &node, StepSpec &step) {
   if (rate->kind == SourceNode::Scalar && isTensorName(rate->text))
     step.rate.factors.push_back({rate->text, rate->range.Start});
   else if (std::optional<double> constant = readConstant(
-               *rate, "rate as a name (one number a token and head) or a "
-                      "finite number; without `rate` it is 1"))
+               *rate, "rate as a name (one number a token and head), which "
+                      "compute may make, or a finite number; without `rate` "
+                      "it is 1"))
     step.constantRate = *constant;
 }
 

@@ -55,6 +55,11 @@ def test_passes_count_what_they_did():
     assert [name for name, record in passes().items() if not record["statistics"]] == []
 
 
+def test_the_page_of_layers_names_each_pass():
+    page = (ROOT / "docs/layers.md").read_text()
+    assert [record["argument"] for record in passes().values() if f"`{record['argument']}`" not in page] == []
+
+
 def test_passes_have_lit_tests():
     tests = "\n".join(path.read_text() for path in (ROOT / "test").rglob("*.mlir"))
     runs = "\n".join(line for line in tests.splitlines() if "RUN:" in line)

@@ -11,10 +11,10 @@ import weakref
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence, Union
 
+from .asked import Asked, pool_of, saved
 from .cpu import CpuProgram, describe_tensors
 from .gpu import Program, load
 from .programs import CompiledProgram, TensorInfo
-from .prompts import ENTRIES
 from .specs import (
     CompileError,
     Source,
@@ -24,7 +24,7 @@ from .specs import (
     read_layer,
     read_source,
 )
-from .steps import Epilogue, Pool, check_prologue
+from .steps import Epilogue, Pool
 
 # Where a precision leaves the pipeline, without and with training. Both form the
 # triangular factor of a chunk, so that a layer gives the same bits.
@@ -33,10 +33,6 @@ _PHASES = {
     "f64": ("staged", "differentiated"),
     "rounded": ("rounded", "rounded"),
 }
-# How chunk programs are divided into kernels, as wyvernc's --schedule.
-_SCHEDULES = ("separate", "fused-blocks", "fused-warps", "fused-backward", "clustered-backward")
-# What a forward may save for its backward, as `wyvernc --save`.
-_SAVED = ("auto", "factor", "checkpoints", "states", "none")
 
 
 def compile(
@@ -129,79 +125,34 @@ def compile(
     or FileNotFoundError where the compiler is not installed.
     """
     divided = bool(schedule or segment_tokens or variants is not None)
-    pool = _pool(serving, entry, training, divided)
-    check_prologue(prologue)
-    if epilogue is not None and (pool is None or entry != "step"):
-        raise ValueError("epilogue: it is a step's; add serving=True, or leave it out")
-    behind = (epilogue or Epilogue(norm=False, gate=False)).check()
-    save = _saved(training, save, target)
-    if save_bytes is not None:
-        _check_save_bytes(training, save, save_bytes)
-    if schedule is not None and schedule not in _SCHEDULES:
-        raise ValueError(f"schedule: expected {', '.join(_SCHEDULES)}, found {schedule!r}")
-    if segment_tokens < 0:
-        raise ValueError(f"segment_tokens: expected at least 0, found {segment_tokens}")
-    if variants is not None and (schedule is not None or segment_tokens or target == "cpu"):
-        raise ValueError(
-            "variants: schedule and segment_tokens are one variant, as is a CPU program; leave it out"
-        )
+    asked = Asked(
+        training=training,
+        save=saved(training, save, target),
+        save_bytes=save_bytes,
+        schedule=schedule,
+        segment_tokens=segment_tokens,
+        variants=variants,
+        pool=pool_of(serving, entry, training, divided),
+        entry=entry,
+        prologue=prologue,
+        epilogue=epilogue,
+    )
+    asked.check(target)
     if target == "cpu":
         if output is not None:
             raise ValueError("output: a CPU program has no bundle; leave it out")
-        return _compile_cpu(
-            read_source(spec),
-            precision or "f32",
-            layer,
-            training,
-            save,
-            save_bytes,
-            schedule,
-            segment_tokens,
-            pool,
-            entry,
-            prologue,
-            behind,
-        )
+        return _compile_cpu(read_source(spec), precision or "f32", layer, asked)
     if precision is not None:
         raise ValueError("precision: only target='cpu' has a choice; leave it out")
-    flags = ["--training", f"--save={save}"] if training else []
-    flags += [f"--save-bytes={save_bytes}"] if save_bytes is not None else []
-    if pool is not None:
-        flags += [f"--serving={entry}", f"--state-layout={pool.layout}", f"--state-type={pool.dtype}"]
-        flags += [f"--slot-type={pool.slots}", f"--first-slot={pool.first_slot}"]
-        flags.append(f"--state-rounding={pool.rounding}")
-    flags += [f"--prologue={','.join(prologue)}"] if prologue else []
-    flags += [f"--epilogue={','.join(behind.parts)}"] if behind.parts else []
-    flags += [f"--norm-epsilon={behind.epsilon!r}"] if behind.norm else []
-    if schedule is not None:
-        flags.append(f"--schedule={schedule}")
-    if segment_tokens:
-        flags.append(f"--segment-tokens={segment_tokens}")
-    if variants is not None:
-        names = variants if isinstance(variants, str) else ",".join(variants)
-        flags.append(f"--variants={names}")
-    return _compile_bundle(read_source(spec), target, layer, output, flags)
+    return _compile_bundle(read_source(spec), target, layer, output, asked.flags())
 
 
-def _compile_cpu(
-    source: Source,
-    precision: str,
-    layer: Optional[str],
-    training: bool,
-    save: str,
-    save_bytes: Optional[int],
-    schedule: Optional[str],
-    segment_tokens: int,
-    pool: Optional[Pool],
-    entry: str,
-    prologue: Sequence[str],
-    behind: Epilogue,
-) -> CpuProgram:
+def _compile_cpu(source: Source, precision: str, layer: Optional[str], asked: Asked) -> CpuProgram:
     if precision not in _PHASES:
         raise ValueError(f"precision: expected {', '.join(_PHASES)}, found {precision!r}")
     if precision == "f64" and source.format == "mlir":
         raise ValueError("precision: MLIR says its own types; write f64 there")
-    if schedule is not None and precision != "rounded":
+    if asked.schedule is not None and precision != "rounded":
         raise ValueError("schedule: kernels round, so it needs precision='rounded'")
     found = read_layer(source, layer, "f64" if precision == "f64" else "")
     operand_type = found.narrow_type
@@ -209,11 +160,11 @@ def _compile_cpu(
         raise CompileError(
             f"{source.name}: precision='rounded' needs a spec with dtype bf16 or f16"
         )
-    phase = "scheduled" if schedule else _PHASES[precision][training]
+    phase = "scheduled" if asked.schedule else _PHASES[precision][asked.training]
     # A step rounds nothing: what is left to judge is the kernel's schedule.
-    if pool is not None and entry == "step" and precision == "rounded":
+    if asked.pool is not None and asked.entry == "step" and precision == "rounded":
         phase = "scheduled"
-    if segment_tokens and phase in ("wy", "differentiated"):
+    if asked.segment_tokens and phase in ("wy", "differentiated"):
         phase = "staged"
 
     def compile_part(backward: bool) -> Any:
@@ -223,24 +174,24 @@ def _compile_cpu(
                 found.name,
                 phase,
                 operand_type or "bf16",
-                training,
-                save,
+                asked.training,
+                asked.save,
                 backward,
-                schedule or "separate",
-                segment_tokens,
-                "" if pool is None else entry,
-                *(pool or Pool()),
-                list(prologue),
-                behind.parts,
-                behind.epsilon,
-                **({} if save_bytes is None else {"save_bytes": save_bytes}),
+                asked.schedule or "separate",
+                asked.segment_tokens,
+                "" if asked.pool is None else asked.entry,
+                *(asked.pool or Pool()),
+                list(asked.prologue),
+                asked.behind.parts,
+                asked.behind.epsilon,
+                **({} if asked.save_bytes is None else {"save_bytes": asked.save_bytes}),
             )
         except ValueError as error:
             raise CompileError(str(error)) from None
 
     forward = compile_part(False)
     backward = CpuProgram(compile_part(True), precision) if forward.has_backward else None
-    return CpuProgram(forward, precision, backward, "kv" if pool is None else pool.layout)
+    return CpuProgram(forward, precision, backward, "kv" if asked.pool is None else asked.pool.layout)
 
 
 def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorInfo]]:
@@ -254,51 +205,6 @@ def describe(spec: Spec) -> tuple[Mapping[str, TensorInfo], Mapping[str, TensorI
     except ValueError as error:
         raise CompileError(str(error)) from None
     return describe_tensors(compiled.inputs), describe_tensors(compiled.results)
-
-
-def _pool(
-    serving: Union[bool, Pool], entry: str, training: bool, divided: bool
-) -> Optional[Pool]:
-    """Returns the pool of a program for serving; None for others."""
-    if entry not in ENTRIES:
-        raise ValueError(f"entry: expected {', '.join(ENTRIES)}, found {entry!r}")
-    if serving is False:
-        if entry != "step":
-            raise ValueError("entry: it is of programs for serving; add serving=True, or leave it out")
-        return None
-    if serving is not True and not isinstance(serving, Pool):
-        raise TypeError(
-            f"serving: expected True, False or a wyvern.Pool, found {serving!r}; entry= says what is made, {', '.join(ENTRIES)}"
-        )
-    if training:
-        raise ValueError("serving: a step has no backward; leave it or training out")
-    if divided and entry == "step":
-        raise ValueError(
-            "serving: a step has variants of its own, for few sequences and for many; leave schedule, "
-            "segment_tokens and variants out"
-        )
-    return (Pool() if serving is True else serving).check()
-
-
-def _saved(training: bool, save: Optional[str], target: str) -> str:
-    """Returns `save` for the compiler."""
-    if save is None:
-        return "factor" if target == "cpu" else "auto"
-    if not training:
-        raise ValueError("save: it says what training saves; add training=True, or leave it out")
-    if save not in _SAVED:
-        raise ValueError(f"save: expected {', '.join(_SAVED)}, found {save!r}")
-    return save
-
-
-def _check_save_bytes(training: bool, save: str, save_bytes: int) -> None:
-    """Raises ValueError where `save_bytes` has nothing to say, or no meaning."""
-    if not training:
-        raise ValueError("save_bytes: it says what training saves; add training=True, or leave it out")
-    if save != "auto":
-        raise ValueError(f"save_bytes: it says when save='auto' saves states, found save={save!r}; leave one of them out")
-    if save_bytes < 0:
-        raise ValueError(f"save_bytes: expected at least 0, found {save_bytes}")
 
 
 def find_wyvernc() -> str:

@@ -177,6 +177,8 @@ def _programs_of(
                 "Decoder: a bundle says what its pool, its prologue and its epilogue are; leave them out"
             )
         pool = _pool_of(bundle)
+    if pool is not None and not isinstance(pool, wyvern.Pool):
+        raise TypeError(f"Decoder: pool is {pool!r}, expected a wyvern.Pool")
     pool = (pool or wyvern.Pool()).check()
     check_prologue(prologue)
     spec = read_spec(source, layer)

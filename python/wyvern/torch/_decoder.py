@@ -328,7 +328,7 @@ class Decoder:
         given = dict(zip(self.operands, bind(programs.title, self.operands, operands, named)))
         expect_tensors(programs.title, q=given["q"])
         batch, tokens = given["q"].shape[:2]
-        expect_integers(programs.title, "nodes", nodes, (batch, None))
+        expect_integers(programs.title, "nodes", nodes, (batch, "N"))
         return {
             name: _trees.take(x, tokens, nodes.long()) if name in programs.timed else x for name, x in given.items()
         }

@@ -470,7 +470,7 @@ def case_refused():
     raises(ValueError, "even number", lambda: chunk_gated_delta_rule(**odd, cp_context=ContextParallel(order="zigzag")))
     raises(ValueError, "expected 2 of 0 or more", lambda: ContextParallel(lengths=[3]))
     raises(ValueError, "expected one of 'contiguous'", lambda: ContextParallel(order="striped"))
-    raises(ValueError, "expected 1 or more", lambda: ContextParallel(segments=0))
+    raises(ValueError, "expected a whole number of 1 or more", lambda: ContextParallel(segments=0))
     raises(ValueError, "expected 1 or 2", lambda: ContextParallel(gathers=3))
     raises(ValueError, "take divide", lambda: context.local(x["q"][:, :7]))
     none = torch.zeros(1, dtype=torch.int64)

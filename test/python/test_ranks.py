@@ -194,6 +194,37 @@ def test_no_number_of_another_sequence_is_summed():
     assert (last["phi"][1] - ends["phi"][1]).abs().max() < 1e-10
 
 
+def test_running_sums_of_no_sequence_and_no_token():
+    from test_resume_op import ANGLES, draw
+    from wyvern.torch import ContextParallel, op
+
+    layer = op(ANGLES)
+    for batch, tokens in ((0, 9), (2, 0)):
+        data, state = draw(layer, batch, tokens, batch)
+        o, last = layer(**data, initial_state=state, output_final_state=True, cp_context=ContextParallel.alone(segments=2))
+        assert o.shape[:2] == (batch, tokens) and (tokens or torch.allclose(last["state"], state["state"]))
+        assert last["phi"].shape == state["phi"].shape
+
+
+def test_what_is_refused_of_running_sums():
+    """By the layer's name."""
+    from test_resume_op import ANGLES, draw
+    from wyvern.torch import ContextParallel, op
+
+    layer, context = op(ANGLES), ContextParallel.alone(segments=2)
+    data, _ = draw(layer)
+    with pytest.raises(NotImplementedError, match="^turned: torch.func with cp_context is not supported"):
+        torch.func.grad(lambda q: layer(**data | {"q": q}, cp_context=context)[0].sum())(data["q"])
+    theta, q = (data[x].clone().requires_grad_() for x in ("theta", "q"))
+    o, _ = layer(**data | {"theta": theta, "q": q}, cp_context=context)
+    (gradient,) = torch.autograd.grad(o.sum(), theta, create_graph=True)
+    with pytest.raises(NotImplementedError, match="^ranks_sums: the second derivative is not supported"):
+        torch.autograd.grad(gradient.sum(), q)
+    for segments in (1.5, "2", 0):
+        with pytest.raises(ValueError, match=f"segments is {segments!r}, expected a whole number of 1 or more"):
+            ContextParallel.alone(segments=segments)
+
+
 def test_segments_of_a_compiled_running_sum():
     """One graph; the same numbers."""
     from test_resume_op import ANGLES, draw

@@ -100,6 +100,8 @@ def test_what_is_refused(tmp_path):
         decoder.step(*tensors[:4], state=pool, read_slots=slots)
     with pytest.raises(TypeError, match="read_slots is a list, expected a tensor"):
         decoder.step(*tensors, state=pool, read_slots=[1, 2])
+    with pytest.raises(TypeError, match="Decoder: pool is 'vk', expected a wyvern.Pool"):
+        Decoder(SPEC, "vk")
     with pytest.raises(TypeError, match="^gated_deltanet: lengths is a list, expected a tensor"):
         decoder.verify(*tensors, state=pool, read_slots=slots, lengths=[1, 2])
     with pytest.raises(ValueError, match="dtype: expected f32 or bf16, found 'f64'"):

@@ -213,6 +213,7 @@ def test_wrong_shapes(data):
     refused(TypeError, "k is a tensor of torch.sparse_coo, expected a dense one", f, q, k.to_sparse(), v, g, beta)
     refused(TypeError, "q is on cpu, beta on meta; expected one device", f, q, k, v, g, beta.to("meta"))
     refused(TypeError, "scale is 'a', expected a number", f, q, k, v, g, beta, "a")
+    refused(TypeError, "q is on cpu, initial_state on meta; expected one device", f, q, k, v, g, beta, initial_state=data["h0"].to("meta"))
     refused(ValueError, r"beta has shape \[2, 13, 2\], expected \[2, 13, 4\]", f, q, k, v, g, beta[..., :2])
     refused(ValueError, "g has shape", f, q, k, v, g[:1], beta)
     refused(ValueError, r"q has shape \[13, 2, 8\]", f, q[0], k, v, g, beta)

@@ -102,6 +102,11 @@ def digest(data: object) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def without_digest(name: str) -> str:
+    """Returns what messages call a layer whose ops, or whose bundle, have a digest behind its name."""
+    return re.sub(r"_[0-9a-f]{16}$", "", name)
+
+
 def compile_into_cache(spec: PlainSpec, target: str, saved: Saved) -> Path:
     """Compiles into the cache; returns the folder. The bundle appears there whole or not
     at all, also when several processes compile it at once."""

@@ -45,13 +45,13 @@ def expect_shape(name, what, tensor, shape):
 
 
 def expect_integers(name, what, tensor, shape):
-    """Raises TypeError for what is no tensor of int32 or int64, ValueError for one of another shape, in which None is any
+    """Raises TypeError for what is no tensor of int32 or int64, ValueError for one of another shape, in which words are any
     extent."""
     expect_tensors(name, **{what: tensor})
-    words = ", ".join("N" if n is None else str(n) for n in shape)
+    words = ", ".join(map(str, shape))
     if tensor.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"{name}: {what} is {tensor.dtype}, expected int32 or int64 of shape [{words}]")
-    if tensor.dim() != len(shape) or any(n not in (None, have) for n, have in zip(shape, tensor.shape)):
+    if tensor.dim() != len(shape) or any(not isinstance(n, str) and n != have for n, have in zip(shape, tensor.shape)):
         raise ValueError(f"{name}: {what} has shape {list(tensor.shape)}, expected [{words}]")
 
 

@@ -7,11 +7,13 @@ Saved are the operands, the initial state and what the forward returns for its b
 
 import torch
 
+from wyvern._core.bundles import without_digest
+
 
 def second_derivative(name):
     """What is said where one is asked for."""
     return (
-        f"{name}: the second derivative is not supported: its backward has none. Leave "
+        f"{without_digest(name)}: the second derivative is not supported: its backward has none. Leave "
         "create_graph=True out, or take it through a recurrence written in torch operations"
     )
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from wyvern._core.rules import RULES
 
 from . import _direct, _few, _ops, _prologue, _transforms
-from ._arguments import check_sequences, check_shapes, convert, expect_floats, expect_shape, expect_tensors
+from ._arguments import check_sequences, check_shapes, convert, expect_device, expect_floats, expect_shape, expect_tensors
 from ._l2norm import l2norm
 from ._programs import kernel_dims
 from ._ranks.context import read_context
@@ -90,6 +90,7 @@ def call(
         shape = family.signature.initial_state.extents(sizes)
         expect_shape(name, "initial_state", initial_state, [*shape[:2], *shape[:1:-1]] if state_v_first else shape)
         expect_floats(name, "initial_state", initial_state)
+        expect_device(name, q, initial_state=initial_state)
     final = bool(output_final_state)
     if few:
         given = _activated(_converted(name, arguments, operands), sigmoid, doubled)

@@ -177,6 +177,8 @@ def _programs_of(
                 "Decoder: a bundle says what its pool, its prologue and its epilogue are; leave them out"
             )
         pool = _pool_of(bundle)
+    if pool is not None and not isinstance(pool, wyvern.Pool):
+        raise TypeError(f"Decoder: pool is {pool!r}, expected a wyvern.Pool")
     pool = (pool or wyvern.Pool()).check()
     check_prologue(prologue)
     spec = read_spec(source, layer)
@@ -326,7 +328,7 @@ class Decoder:
         given = dict(zip(self.operands, bind(programs.title, self.operands, operands, named)))
         expect_tensors(programs.title, q=given["q"])
         batch, tokens = given["q"].shape[:2]
-        expect_integers(programs.title, "nodes", nodes, (batch, None))
+        expect_integers(programs.title, "nodes", nodes, (batch, "N"))
         return {
             name: _trees.take(x, tokens, nodes.long()) if name in programs.timed else x for name, x in given.items()
         }

@@ -23,7 +23,7 @@ from wyvern._core.op import (
 from wyvern._core.specs import Spec
 
 from . import _direct, _ops, _transforms
-from ._arguments import check_sequences, check_shapes, convert, expect_floats, expect_tensors
+from ._arguments import check_sequences, check_shapes, convert, expect_device, expect_floats, expect_tensors
 from ._ranks import ops as ranks
 from ._ranks.context import read_context
 
@@ -140,6 +140,7 @@ class Op:
         sizes["sequences"] = check_sequences(name, sizes["batch"], cu_seqlens)
         if initial_state is not None:
             expect_tensors(name, initial_state=initial_state)
+            expect_device(name, tensors[0], initial_state=initial_state)
             check_shapes(name, (signature.initial_state,), (initial_state,), sizes)
             expect_floats(name, "initial_state", initial_state)
         starts = self._start(starts, tensors[0], sizes)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from wyvern._core.bundles import without_digest
 from wyvern._core.layers import PlainSpec
 from wyvern._core.op import sign
 from wyvern._core.signature import Signature
@@ -43,6 +44,11 @@ class Family(NamedTuple):
     sized_by: tuple[int, ...]
     spec: Callable[[tuple[int, ...], str], PlainSpec]
     bundle: Any = None  # a loaded program that serves it on GPUs
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return without_digest(self.name)
 
     def sizes_of(self, operands: Sequence[torch.Tensor]) -> tuple[int, ...]:
         """Returns the sizes that a program for these operands is compiled for; fewer of malformed ones."""

@@ -118,7 +118,7 @@ def kept_at(
         expect_integers(name, "position", position, (count,))
     if every < 1 or (isinstance(position, int) and position < 0):
         raise ValueError(f"{name}: keep_every is {every} and position {position}, expected at least 1 and 0")
-    expect_integers(name, "keep_slots", slots, (count, None))
+    expect_integers(name, "keep_slots", slots, (count, "multiples"))
     if most is not None and isinstance(position, int):
         last = position + most
         multiples = last // every - position // every

@@ -59,8 +59,8 @@ class ContextParallel:
     ) -> None:
         if order not in _ORDERS:
             raise ValueError(f"order is {order!r}, expected one of {', '.join(map(repr, _ORDERS))}")
-        if segments is not None and segments < 1:
-            raise ValueError(f"segments is {segments}, expected 1 or more")
+        if segments is not None and (not isinstance(segments, int) or segments < 1):
+            raise ValueError(f"segments is {segments!r}, expected a whole number of 1 or more")
         if gathers not in (1, 2):
             raise ValueError(f"gathers is {gathers}, expected 1 or 2")
         if group is not ALONE and not (dist.is_available() and dist.is_initialized()):
@@ -150,15 +150,15 @@ class ContextParallel:
         """Returns o, final_state (of which nothing is said unless `final`) and the last of each running sum of a
         layer: its `family`, its operands in order, [B, T, heads, dim] of this rank, initial_state
         [N, heads, K, V] or None, cu_seqlens [N + 1] or None. Raises ValueError for lengths."""
-        if sums.has_levels(family):
+        if sums.has_levels(family.name):
             raise NotImplementedError(
-                f"{family.name}: cp_context with levels is not supported: a rank hands its state on, and levels "
+                f"{family.title}: cp_context with levels is not supported: a rank hands its state on, and levels "
                 "belong to positions in the whole sequence"
             )
         family, operands = sums.with_starts(family, operands, cu_seqlens)
         if family.signature.find_slots():
             raise NotImplementedError(
-                f"{family.name}: cp_context with a bundle that saves states of chunks is not supported: the chunks of "
+                f"{family.title}: cp_context with a bundle that saves states of chunks is not supported: the chunks of "
                 "ranks are not those of one call. Compile it with save='factor', or make the op of the spec"
             )
         sizes = sizes_of(family.signature, operands, cu_seqlens)

@@ -60,7 +60,7 @@ class Segments:
         ends, transitions = (x[runs].flatten(0, -3) for x in (self._ends, self._transitions))
         state = first.expand(self._count - 1, *first.shape).reshape(ends.shape)
         found = torch.baddbmm(ends, transitions, state)
-        out[:, :, others] = found.view(-1, *first.shape).movedim(0, 2)
+        out[:, :, others] = found.view(self._count - 1, *first.shape).movedim(0, 2)
 
 
 def room(plan: Plan, like: torch.Tensor, columns: int) -> torch.Tensor:

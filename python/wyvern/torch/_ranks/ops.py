@@ -107,7 +107,7 @@ def call(
     a backward."""
     if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack():
         raise NotImplementedError(
-            f"{family.name}: torch.func with cp_context is not supported: ranks would not know of one another's "
+            f"{family.title}: torch.func with cp_context is not supported: ranks would not know of one another's "
             "transforms. Take torch.autograd"
         )
     tensors = (*operands, initial_state)

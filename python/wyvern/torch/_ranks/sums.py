@@ -19,7 +19,7 @@ from wyvern._core.bundles import digest
 from wyvern._core.layers import running_sums
 from wyvern._core.op import part_of
 
-from .. import _ops
+from .. import _autograd, _ops
 from . import join, ops
 from .agree import agree
 from .plan import SCHEMA, Plan, group_of, parts_of, plan_of
@@ -173,21 +173,47 @@ def _register() -> None:
         _backward,
         lambda d_starts, d_ends, x, initial, *_: (torch.empty_like(x), torch.empty_like(initial)),
     )
-    torch.library.register_autograd(f"wyvern::{_NAME}", _differentiate, setup_context=_setup, lib=_ops.library)
+    of = functools.partial(torch.library.register_autograd, lib=_ops.library)
+    of(f"wyvern::{_NAME}", _differentiate, setup_context=_setup)
+    of(f"wyvern::{_NAME}_backward", _autograd.refuse(_autograd.second_derivative(_NAME)))
 
 
 _register()
 
 
 # === Layers with running sums ===
+#
+# What is asked of a layer is asked by its name: torch.compile traces no properties of named tuples.
 
 
-def has_levels(family: Any) -> bool:
+@torch.compiler.assume_constant_result
+def has_levels(name: str) -> bool:
     """Whether the states of a layer belong to positions in the whole sequence."""
-    signature = family.signature
-    if signature.initial_state is None and family.spec((), "bf16").get("levels", "none") != "none":
+    family = _ops.families[name]
+    if family.signature.initial_state is None and family.spec((), "bf16").get("levels", "none") != "none":
         return True
-    return any(x.is_constant for x in signature.starts)
+    return any(x.is_constant for x in family.signature.starts)
+
+
+@torch.compiler.assume_constant_result
+def _sums_of(name: str) -> tuple[tuple[int, int], ...]:
+    """Returns, of each running sum that a layer goes on from, which of its operands it is of and which it starts from."""
+    family = _ops.families[name]
+    starts = family.signature.starts
+    summed = running_sums(family.spec((), "bf16")) if starts else {}
+    place = family.signature.names.index
+    return tuple((place(summed[part_of(x.name)]), place(x.name)) for x in starts)
+
+
+@torch.compiler.assume_constant_result
+def _resumed(name: str) -> str:
+    """Returns the name of the layer that is as this one, and has states."""
+    spec = _ops.families[name].spec((), "bf16")
+    made = spec | {"name": f"{spec['name']}_resumed", "resume": True}
+    name = f"{made['name']}_{digest(made)}"
+    if name not in _ops.families:
+        ops.register(_ops.register(_ops.of_spec(name, made)))
+    return name
 
 
 def with_starts(family: Any, operands: Sequence[torch.Tensor], cu_seqlens: Any) -> tuple[Any, Sequence[torch.Tensor]]:
@@ -195,19 +221,11 @@ def with_starts(family: Any, operands: Sequence[torch.Tensor], cu_seqlens: Any) 
     with `resume: true`, from zeros."""
     if family.signature.initial_state is not None:
         return family, operands
-    made = _resumed(family.name, family.spec)
-    q, sizes = operands[0], _ops.sizes_of(family.signature, operands, cu_seqlens)
-    starts = (q.new_zeros(x.extents(sizes), dtype=_ops.compute_dtype(q)) for x in made.signature.starts)
-    return made, (*operands, *starts)
-
-
-@functools.lru_cache(maxsize=256)
-def _resumed(name: str, spec: Any) -> _ops.Family:
-    """The ops of the layer of this name, with states."""
-    made = spec((), "bf16")
-    made = made | {"name": f"{made['name']}_resumed", "resume": True}
-    name = f"{made['name']}_{digest(made)}"
-    return _ops.families.get(name) or ops.register(_ops.register(_ops.of_spec(name, made)))
+    name, q = _resumed(family.name), operands[0]
+    sequences = q.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    dtype = _ops.compute_dtype(q)
+    starts = [q.new_zeros(sequences, *operands[i].shape[2:], dtype=dtype) for i, _ in _sums_of(name)]
+    return _ops.family_named(name), (*operands, *starts)
 
 
 def enter(
@@ -215,16 +233,15 @@ def enter(
 ) -> tuple[Sequence[torch.Tensor], list[torch.Tensor]]:
     """Returns the operands of a layer with what the slots of a rank start from in the place of what sequences do, and
     what these end in: of each running sum."""
-    starts = family.signature.starts
-    if not starts:
+    sums = _sums_of(family.name)
+    if not sums:
         return operands, []
-    given = dict(zip(family.signature.names, operands))
-    summed = running_sums(family.spec((), "bf16"))
-    x = [given[summed[part_of(start.name)]] for start in starts]
-    initial = [given[start.name] for start in starts]
-    widths = [math.prod(y.shape[1:]) for y in initial]
-    side_by_side = (torch.cat([y.flatten(-2) for y in each], -1) for each in (x, initial))
-    found = torch.ops.wyvern.ranks_sums.default(*side_by_side, cu_seqlens, *plan)
-    split = lambda rows: [y.unflatten(1, like.shape[1:]) for y, like in zip(rows.split(widths, -1), initial)]
-    entering, ends = map(split, found)
-    return (*operands[: len(operands) - len(starts)], *entering), ends
+    x, initial = [operands[i] for i, _ in sums], [operands[i] for _, i in sums]
+    widths = [y.shape[1] * y.shape[2] for y in initial]
+    side_by_side = [torch.cat([y.flatten(-2) for y in each], -1) for each in (x, initial)]
+    starts, ends = (
+        [y.unflatten(1, like.shape[1:]) for y, like in zip(rows.split(widths, -1), initial)]
+        for rows in torch.ops.wyvern.ranks_sums.default(*side_by_side, cu_seqlens, *plan)
+    )
+    entering = dict(zip((i for _, i in sums), starts))
+    return tuple(entering.get(i, y) for i, y in enumerate(operands)), ends

@@ -14,7 +14,7 @@ from wyvern._core.layers import computed_names, operand_roles
 from wyvern._core.specs import Spec
 
 from .. import _few
-from .._arguments import check_sequences
+from .._arguments import check_sequences, expect_tensors
 from .._gate import log_decay
 from .._l2norm import l2norm
 from .._op import op
@@ -154,6 +154,7 @@ class Layer(nn.Module):
         to date. Up to 16 go through the program that decodes, if no gradients are recorded. Raises
         ValueError for other shapes.
         """
+        expect_tensors("Layer", hidden_states=hidden_states)
         shape = list(hidden_states.shape)
         if len(shape) != 3 or shape[2] != self.hidden_size:
             raise ValueError(f"Layer: hidden_states has shape {shape}, expected [B, T, {self.hidden_size}]")

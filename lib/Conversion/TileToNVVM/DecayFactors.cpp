@@ -4,11 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A lane has four channels of a quarter of the rows. A chunk whose gates are
-// bounded goes by halves of 32 rows: a lane leaves the sums from the middle of
-// its half to each of its rows. Then a thread has a channel, and makes of its
-// four quarters' sums the factors that reach from the middle of each half to
-// where rows are scaled to.
+// A warp has a quarter of the rows, a lane four channels. A chunk whose gates
+// are bounded goes by halves of 32 rows: a lane leaves the sums from the middle
+// of its half to each of its rows. Then a thread has a channel, and makes of
+// its four quarters' sums the factors that reach from the middle of each half
+// to where rows are scaled to.
 //
 // Another chunk goes by blocks of 8 rows, of which a quarter has two: a lane
 // leaves the sums up to each row, and a thread makes factors of the eight sums
@@ -23,12 +23,10 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-/// Channels of a lane in 16 bytes of gates, lanes that have others in the same
-/// rows, and channels of a warp and of all four.
-static constexpr int64_t kLaneColumns = 4, kRowLanes = 8,
-                         kWarpColumns = kRowLanes * kLaneColumns,
-                         kRoundColumns = 4 * kWarpColumns;
-/// Rows of a lane, between the middle of a half of a chunk and its begin or
+/// Channels of a lane in 16 bytes of gates, and of a warp, or a thread each.
+static constexpr int64_t kLaneColumns = 4, kRoundColumns = 32 * kLaneColumns;
+static_assert(kRoundColumns == kWarpgroupThreads);
+/// Rows of a warp, between the middle of a half of a chunk and its begin or
 /// end.
 static constexpr int64_t kQuarterRows = kAccRows / 4;
 
@@ -157,9 +155,8 @@ Value DecayFactors::addPart(Part &part) {
 }
 
 void DecayFactors::load() {
-  quarter = e.udiv(e.laneId(), kRowLanes);
-  Value column = e.add(e.mul(e.urem(e.laneId(), kRowLanes), kLaneColumns),
-                       e.mul(e.warpInGroup(), kWarpColumns));
+  quarter = e.urem(e.warpNumber(), kWarpgroupWarps);
+  Value column = e.mul(e.laneId(), kLaneColumns);
   for (int64_t first = 0; first < columns; first += kRoundColumns)
     parts.push_back(loadPart(getChannel(first, column)));
 }

@@ -203,10 +203,11 @@ void DecayPanels::loadNext(Value number) {
   load(next, {e.band(isThere[0], isPanel), e.band(isThere[1], isPanel)});
 }
 
-void DecayPanels::loadFirst() {
+void DecayPanels::loadFirst() { load(e.c32(0), isThere); }
+
+void DecayPanels::askForOthers() {
   constexpr int64_t lineBytes = 128, lanes = 4;
   Value zero = e.c32(0);
-  load(zero, isThere);
   Value place = e.urem(lane, lanes);
   int64_t lines = columns * 2 / lineBytes;
   for (const Rows &from : rows)

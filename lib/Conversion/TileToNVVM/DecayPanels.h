@@ -50,8 +50,10 @@ public:
 
   /// Returns how many pairs of panels there are.
   int64_t count() const { return columns / kPairColumns; }
-  /// Loads the first pair, and asks for the others' rows in the L2 cache.
+  /// Loads the first pair.
   void loadFirst();
+  /// Asks for the other pairs' rows in the L2 cache.
+  void askForOthers();
   /// Goes on with panel `number` of a pair.
   void begin(int64_t number) { panel = number; }
   /// Goes by halves of 32 rows, or by blocks of 8.

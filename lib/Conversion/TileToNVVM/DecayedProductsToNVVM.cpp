@@ -337,6 +337,8 @@ void ProductsEmitter::emitBlocks() {
 
 SmallVector<Value> ProductsEmitter::emit() {
   Value isByHalves = factors.areBounded();
+  // The gates are there, which would wait for what is asked for before them.
+  panels.askForOthers();
   SmallVector<Value> none = getMade(), loaded = to_vector(panels.getLoaded());
   takeMade(emitEither(
       e, isByHalves,

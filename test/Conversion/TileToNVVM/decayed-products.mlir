@@ -1,20 +1,21 @@
 // RUN: wyvern-opt %s -convert-tile-to-nvvm | FileCheck %s
 
 // A lane asks for four channels of the gates of a quarter of the rows, 16 loads that wait for
-// nothing, for its rows of the first two panels and the lines of the others, and leaves what
-// the gates add up to. All threads know whether that is bounded everywhere.
+// nothing, and for its rows of the first two panels, and leaves what the gates add up to. All
+// threads know whether that is bounded everywhere, and ask for the lines of the other panels.
 
 // CHECK-LABEL: llvm.func @products
 // CHECK-COUNT-16: "{{.*}}@there ld.global.v4.b32 {{.*}}-> !llvm.struct<(f32
 // CHECK-COUNT-4: "{{.*}}@there ld.global.v4.b32 {$0, $1, $2, $3}{{.*}}-> !llvm.struct<(i32
 // CHECK-NOT: ld.global.v4
-// CHECK: prefetch.global.L2
+// CHECK-NOT: prefetch
 // CHECK: bar.sync
 // CHECK: llvm.mlir.constant(-1.160000e+02 : f32)
 // CHECK: llvm.fcmp "oge"
 // CHECK-COUNT-1: st.shared.v4
 // CHECK-NOT: st.shared
 // CHECK: bar.red.and.pred all, 1, 128, own;
+// CHECK: prefetch.global.L2
 // CHECK: scf.if
 
 // Such a chunk goes by halves: a lane leaves the sums from the middle to each row, and a thread

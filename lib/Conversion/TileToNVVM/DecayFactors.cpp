@@ -4,10 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A warp sums the gates of its 16 rows, two blocks of 8, four channels a lane,
-// and leaves the sums up to each row. Then a thread has a channel, and makes of
-// its eight sums the factors that reach from each block to where rows are
-// scaled to.
+// A warp has a quarter of the rows, a lane four channels. A chunk whose gates
+// are bounded goes by halves of 32 rows: a lane leaves the sums from the middle
+// of its half to each of its rows. Then a thread has a channel, and makes of
+// its four quarters' sums the factors that reach from the middle of each half
+// to where rows are scaled to.
+//
+// Another chunk goes by blocks of 8 rows, of which a quarter has two: a lane
+// leaves the sums up to each row, and a thread makes factors of the eight sums
+// of its channel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,8 +23,12 @@ using namespace mlir;
 using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
-/// Channels of a lane in 16 bytes of gates, and of a warp.
-static constexpr int64_t kLaneColumns = 4, kWarpColumns = 32 * kLaneColumns;
+/// Channels of a lane in 16 bytes of gates, and of a warp, or a thread each.
+static constexpr int64_t kLaneColumns = 4, kRoundColumns = 32 * kLaneColumns;
+static_assert(kRoundColumns == kWarpgroupThreads);
+/// Rows of a warp, between the middle of a half of a chunk and its begin or
+/// end.
+static constexpr int64_t kQuarterRows = kAccRows / 4;
 
 Value tile::getTensorAddress(Emitter &e, DecayedProductsOp op,
                              DecayedProductsOp::Adaptor adaptor, unsigned i,
@@ -68,92 +77,206 @@ int64_t tile::getFactorByte(DecayReach reach, int64_t columns) {
          static_cast<int64_t>(reach) * kDecayBlocks * columns * 4;
 }
 
-namespace {
-class FactorWriter {
-public:
-  FactorWriter(Emitter &e, DecayedProductsOp op,
-               DecayedProductsOp::Adaptor adaptor)
-      : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
-        sumsByte(getExchangeByte(columns)) {}
+DecayFactors::DecayFactors(Emitter &e, DecayedProductsOp op,
+                           DecayedProductsOp::Adaptor adaptor)
+    : e(e), op(op), adaptor(adaptor), columns(op.getColumns()),
+      sumsByte(getExchangeByte(columns)) {}
 
-  /// Returns whether some of the warp's gates are steep.
-  Value write() {
-    sync();
-    // A warp has as many channels as all threads of the warpgroup, one each.
-    static_assert(kWarpColumns == kWarpgroupThreads);
-    for (int64_t first = 0; first < columns; first += kWarpColumns)
-      sumBlocks(getChannel(first, e.mul(e.laneId(), kLaneColumns)));
-    sync();
-    for (int64_t first = 0; first < columns; first += kWarpgroupThreads)
-      writeChannel(getChannel(first, e.warpgroupThread()));
-    sync();
-    return isSteep();
-  }
+void DecayFactors::sync() {
+  emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false);
+}
 
-private:
-  void sync() { emitWarpgroupBarrier(e, op.getBarrierId(), /*proxy=*/false); }
-  /// Returns the channel of lane or thread `of`, from `first` on. Where there
-  /// are fewer, several do the same: a branch would take registers.
-  Value getChannel(int64_t first, Value of) {
-    int64_t left = columns - first;
-    return e.add(left < kWarpColumns ? e.urem(of, left) : of, first);
-  }
-  Value address(Value channel, int64_t byte) {
-    return e.add(e.add(adaptor.getScratch(), e.mul(channel, 4)), byte);
-  }
-  /// Sums four channels of the warp's two blocks.
-  void sumBlocks(Value channel);
-  SmallVector<Value> addRow(ArrayRef<Value> sums, ArrayRef<Value> gates);
-  void writeChannel(Value channel);
-  Value isSteep();
-  void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
+/// A barrier that tells all threads whether `own` holds in each, or in any.
+Value DecayFactors::syncAll(StringRef how, Value own) {
+  Value holds = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), own);
+  Value all =
+      e.ptx("{\n.reg .pred own, all;\nsetp.ne.b32 own, $1, 0;\nbar.red." +
+                how.str() + ".pred all, " + std::to_string(op.getBarrierId()) +
+                ", " + std::to_string(kWarpgroupThreads) +
+                ", own;\nselp.b32 $0, 1, 0, all;\n}",
+            "=r,r,~{memory}", holds, e.i32())
+          .front();
+  // A shuffle from one lane makes it uniform for the compiler.
+  return e.cmp(LLVM::ICmpPredicate::ne, e.shuffle(all, e.c32(0)), e.c32(0));
+}
 
-  Emitter &e;
-  DecayedProductsOp op;
-  DecayedProductsOp::Adaptor adaptor;
-  int64_t columns, sumsByte;
-  Value least; ///< of the gates that the lane has summed
-};
-} // namespace
+Value DecayFactors::getChannel(int64_t first, Value of) {
+  int64_t left = columns - first;
+  return e.add(left < kRoundColumns ? e.urem(of, left) : of, first);
+}
 
-void FactorWriter::sumBlocks(Value channel) {
+Value DecayFactors::address(Value channel, int64_t byte) {
+  return e.add(e.add(adaptor.getScratch(), e.mul(channel, 4)), byte);
+}
+
+//===----------------------------------------------------------------------===//
+// Gates
+//===----------------------------------------------------------------------===//
+
+/// All loads are on their way before the first is waited for.
+DecayFactors::Part DecayFactors::loadPart(Value channel) {
+  Part part;
+  part.channel = channel;
   Value valid = e.trunc32(adaptor.getValid());
-  Value stride = globalStride(e, adaptor.getG(), op.getDim());
+  std::optional<int64_t> known =
+      cast<GlobalType>(op.getG().getType()).getStaticStride(op.getDim());
+  Value stride =
+      known ? e.c64(*known) : globalStride(e, adaptor.getG(), op.getDim());
   Value base =
       getTensorAddress(e, op, adaptor, /*i=*/0, adaptor.getG(), e.f32());
-  std::array<Value, 2> blocks = getDecayBlocks(e, e.warpInGroup());
-  // All loads are on their way before the first is waited for.
-  SmallVector<SmallVector<Value>> gates;
-  for (Value block : blocks) {
-    Value row = e.mul(block, kDecayRows);
-    Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(channel));
-    Value first = offsetPointer(e, base, offset, e.f32());
-    for (int64_t i = 0; i < kDecayRows; ++i) {
-      Value isThere = e.cmp(LLVM::ICmpPredicate::ult, e.add(row, i), valid);
-      Value pointer = offsetPointer(e, first, e.mul(stride, i), e.f32());
-      gates.push_back(loadGlobalIf(e, isThere, pointer, e.f32(), kLaneColumns));
-    }
+  Value row = e.mul(quarter, kQuarterRows);
+  Value offset = e.add(e.mul(e.ext64(row), stride), e.ext64(channel));
+  Value first = offsetPointer(e, base, offset, e.f32());
+  for (int64_t i = 0; i < kQuarterRows; ++i) {
+    Value isThere = e.cmp(LLVM::ICmpPredicate::ult, e.add(row, i), valid);
+    Value pointer = offsetPointer(e, first, e.mul(stride, i), e.f32());
+    part.gates.push_back(
+        loadGlobalIf(e, isThere, pointer, e.f32(), kLaneColumns));
   }
-  ArrayRef<SmallVector<Value>> rest = gates;
-  for (Value block : blocks) {
-    SmallVector<Value> sums;
-    for (int64_t i = 0; i < kDecayRows; ++i) {
-      sums = addRow(sums, rest.front());
-      rest = rest.drop_front();
-      Value row = e.add(e.mul(block, kDecayRows), i);
-      e.storeSharedVector(
-          sums, getSumAddress(e, adaptor.getScratch(), row, channel, columns));
-    }
-    e.storeSharedVector(
-        sums, e.add(address(channel, sumsByte), e.mul(block, columns * 4)));
+  return part;
+}
+
+Value DecayFactors::addPart(Part &part) {
+  Value log2e = e.cf32(llvm::numbers::log2e), all;
+  for (int64_t c = 0; c < kLaneColumns; ++c) {
+    Value sum = part.gates.front()[c];
+    for (ArrayRef<Value> row : ArrayRef(part.gates).drop_front())
+      sum = LLVM::FAddOp::create(e.builder, e.loc, sum, row[c]);
+    sum = LLVM::FMulOp::create(e.builder, e.loc, sum, log2e);
+    part.total.push_back(sum);
+    Value isBounded =
+        LLVM::FCmpOp::create(e.builder, e.loc, LLVM::FCmpPredicate::oge, sum,
+                             e.cf32(-kMostExponent));
+    all = all ? e.band(all, isBounded) : isBounded;
+  }
+  e.storeSharedVector(part.total, e.add(address(part.channel, sumsByte),
+                                        e.mul(quarter, columns * 4)));
+  return all;
+}
+
+void DecayFactors::load() {
+  quarter = e.urem(e.warpNumber(), kWarpgroupWarps);
+  Value column = e.mul(e.laneId(), kLaneColumns);
+  for (int64_t first = 0; first < columns; first += kRoundColumns)
+    parts.push_back(loadPart(getChannel(first, column)));
+}
+
+Value DecayFactors::areBounded() {
+  sync();
+  Value all;
+  for (Part &part : parts) {
+    Value areMore = addPart(part);
+    all = all ? e.band(all, areMore) : areMore;
+  }
+  return syncAll("and", all);
+}
+
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> DecayFactors::loadSums(Value channel, int64_t count) {
+  SmallVector<Value> sums;
+  for (int64_t i = 0; i < count; ++i)
+    sums.push_back(
+        e.loadShared(e.f32(), address(channel, sumsByte + i * columns * 4)));
+  return sums;
+}
+
+/// Writes what the exponents make of the first rows of a table.
+void DecayFactors::writeReach(Value channel, DecayReach reach,
+                              ArrayRef<Value> exponents) {
+  for (auto [row, exponent] : llvm::enumerate(exponents)) {
+    Value factor = exponent ? emitExp2(e, exponent) : e.cf32(1);
+    int64_t byte =
+        getFactorByte(reach, columns) + static_cast<int64_t>(row) * columns * 4;
+    e.storeShared(factor, address(channel, byte));
   }
 }
 
-/// Returns `sums`, none at first, and a row of gates: bounded and times log2 e.
-SmallVector<Value> FactorWriter::addRow(ArrayRef<Value> sums,
-                                        ArrayRef<Value> gates) {
+void DecayFactors::storeTotal(Value channel, Value exponent) {
+  if (!op.getTotal())
+    return;
+  unsigned last = 1 + op.getRows().size() + op.getOuts().size();
+  Value pointer =
+      getTensorAddress(e, op, adaptor, last, adaptor.getTotal(), e.f32());
+  int64_t dim = op.getTotal().getType().getTensor().getRank() - 1;
+  Value offset =
+      e.mul(e.ext64(channel), globalStride(e, adaptor.getTotal(), dim));
+  e.storeGlobal(emitExp2(e, exponent),
+                offsetPointer(e, pointer, offset, e.f32()));
+}
+
+//===----------------------------------------------------------------------===//
+// By halves
+//===----------------------------------------------------------------------===//
+
+/// In front of the middle of a half it is what is left that counts, negative.
+void DecayFactors::sumFromMiddle(const Part &part) {
+  Value isInFront =
+      e.cmp(LLVM::ICmpPredicate::eq, e.band(quarter, e.c32(1)), e.c32(0));
   Value log2e = e.cf32(llvm::numbers::log2e);
-  SmallVector<Value> added;
+  SmallVector<Value> sums;
+  for (Value total : part.total)
+    sums.push_back(e.select(
+        isInFront, LLVM::FNegOp::create(e.builder, e.loc, total), e.cf32(0)));
+  for (auto [i, gates] : llvm::enumerate(part.gates)) {
+    for (auto [sum, gate] : llvm::zip_equal(sums, gates))
+      sum = LLVM::FMAOp::create(e.builder, e.loc, gate, log2e, sum);
+    Value row = e.add(e.mul(quarter, kQuarterRows), i);
+    e.storeSharedVector(sums, getSumAddress(e, adaptor.getScratch(), row,
+                                            part.channel, columns));
+  }
+}
+
+void DecayFactors::writeHalvesOf(Value channel) {
+  SmallVector<Value> sums = loadSums(channel, /*count=*/4);
+  auto add = [&](Value a, Value b) -> Value {
+    return LLVM::FAddOp::create(e.builder, e.loc, a, b);
+  };
+  Value front = add(sums[0], sums[1]), back = add(sums[2], sums[3]);
+  // Rows go to the middle of the chunk, and from there on.
+  writeReach(channel, DecayReach::middle64, {sums[1], sums[2]});
+  writeReach(channel, DecayReach::begin, {sums[0], front});
+  writeReach(channel, DecayReach::end, {back, sums[3]});
+  storeTotal(channel, add(front, back));
+}
+
+void DecayFactors::writeByHalves() {
+  for (const Part &part : parts)
+    sumFromMiddle(part);
+  for (int64_t first = 0; first < columns; first += kRoundColumns)
+    writeHalvesOf(getChannel(first, e.warpgroupThread()));
+  sync();
+}
+
+//===----------------------------------------------------------------------===//
+// By blocks
+//===----------------------------------------------------------------------===//
+
+/// Leaves the sums up to each row of the two blocks of a quarter, and those of
+/// the blocks.
+void DecayFactors::sumBlocks(const Part &part) {
+  for (auto [i, gates] : llvm::enumerate(part.gates)) {
+    if (i % kDecayRows == 0)
+      blockSums.clear();
+    addRow(gates);
+    Value row = e.add(e.mul(quarter, kQuarterRows), i);
+    e.storeSharedVector(blockSums, getSumAddress(e, adaptor.getScratch(), row,
+                                                 part.channel, columns));
+    if (i % kDecayRows == kDecayRows - 1) {
+      Value block = e.add(e.mul(quarter, 2), i / kDecayRows);
+      e.storeSharedVector(blockSums, e.add(address(part.channel, sumsByte),
+                                           e.mul(block, columns * 4)));
+    }
+  }
+}
+
+/// Adds a row of gates, bounded and times log2 e, to the block's sums.
+void DecayFactors::addRow(ArrayRef<Value> gates) {
+  Value log2e = e.cf32(llvm::numbers::log2e);
+  SmallVector<Value> before = std::move(blockSums);
+  blockSums.clear();
   for (auto [i, gate] : llvm::enumerate(gates)) {
     least =
         least
@@ -161,44 +284,19 @@ SmallVector<Value> FactorWriter::addRow(ArrayRef<Value> sums,
             : gate;
     Value bounded =
         LLVM::MaximumOp::create(e.builder, e.loc, gate, e.cf32(kLeastGate));
-    if (sums.empty())
-      added.push_back(LLVM::FMulOp::create(e.builder, e.loc, bounded, log2e));
+    if (before.empty())
+      blockSums.push_back(
+          LLVM::FMulOp::create(e.builder, e.loc, bounded, log2e));
     else
-      added.push_back(
-          LLVM::FMAOp::create(e.builder, e.loc, bounded, log2e, sums[i]));
-  }
-  return added;
-}
-
-/// A branch on it is one that all lanes take. NaNs are not looked for: what is
-/// made of them is NaN in any case.
-Value FactorWriter::isSteep() {
-  Value any = e.ptx("{\n.reg .pred less, any;\nsetp.lt.f32 less, $1, $2;\n"
-                    "vote.sync.any.pred any, less, 0xffffffff;\n"
-                    "selp.b32 $0, 1, 0, any;\n}",
-                    "=r,f,f", {least, e.cf32(kLeastNear)}, e.i32())
-                  .front();
-  return e.cmp(LLVM::ICmpPredicate::ne, any, e.c32(0));
-}
-
-/// Writes two to `exponents`, one a block.
-void FactorWriter::writeReach(Value channel, DecayReach reach,
-                              ArrayRef<Value> exponents) {
-  for (auto [block, exponent] : llvm::enumerate(exponents)) {
-    Value factor = exponent ? emitExp2(e, exponent) : e.cf32(1);
-    int64_t byte = getFactorByte(reach, columns) +
-                   static_cast<int64_t>(block) * columns * 4;
-    e.storeShared(factor, address(channel, byte));
+      blockSums.push_back(
+          LLVM::FMAOp::create(e.builder, e.loc, bounded, log2e, before[i]));
   }
 }
 
 /// Writes the factors of one channel of all blocks: exp of what lies between
 /// the block and where it reaches, nothing where these meet.
-void FactorWriter::writeChannel(Value channel) {
-  SmallVector<Value> sums;
-  for (int64_t block = 0; block < kDecayBlocks; ++block)
-    sums.push_back(e.loadShared(
-        e.f32(), address(channel, sumsByte + block * columns * 4)));
+void DecayFactors::writeBlocksOf(Value channel) {
+  SmallVector<Value> sums = loadSums(channel, kDecayBlocks);
   auto sumBetween = [&](int64_t from, int64_t to) {
     Value sum;
     for (int64_t block = from; block < to; ++block)
@@ -224,19 +322,18 @@ void FactorWriter::writeChannel(Value channel) {
   writeReach(channel, DecayReach::end, end);
   writeReach(channel, DecayReach::middle32, middle32);
   writeReach(channel, DecayReach::middle64, middle64);
-  if (!op.getTotal())
-    return;
-  unsigned last = 1 + op.getRows().size() + op.getOuts().size();
-  Value pointer =
-      getTensorAddress(e, op, adaptor, last, adaptor.getTotal(), e.f32());
-  int64_t dim = op.getTotal().getType().getTensor().getRank() - 1;
-  Value offset =
-      e.mul(e.ext64(channel), globalStride(e, adaptor.getTotal(), dim));
-  e.storeGlobal(emitExp2(e, sumBetween(0, kDecayBlocks)),
-                offsetPointer(e, pointer, offset, e.f32()));
+  storeTotal(channel, sumBetween(0, kDecayBlocks));
 }
 
-Value tile::writeDecayFactors(Emitter &e, DecayedProductsOp op,
-                              DecayedProductsOp::Adaptor adaptor) {
-  return FactorWriter(e, op, adaptor).write();
+/// NaNs are not looked for: what is made of them is NaN in any case.
+Value DecayFactors::writeByBlocks() {
+  for (const Part &part : parts)
+    sumBlocks(part);
+  Value isSteep = syncAll(
+      "or", LLVM::FCmpOp::create(e.builder, e.loc, LLVM::FCmpPredicate::olt,
+                                 least, e.cf32(kLeastNear)));
+  for (int64_t first = 0; first < columns; first += kRoundColumns)
+    writeBlocksOf(getChannel(first, e.warpgroupThread()));
+  sync();
+  return isSteep;
 }

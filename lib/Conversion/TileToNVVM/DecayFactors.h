@@ -20,6 +20,10 @@ constexpr double kLeastGate = -104;
 /// Gates between tokens of one block count as no less: products of their
 /// factors stay numbers (delta.sum_to_middle).
 constexpr double kLeastNear = -16;
+/// Exponents of two that rows are scaled by from the middle of their half reach
+/// no further in either direction: 16 gates of -5 do. So rows below 2^11 stay
+/// numbers.
+constexpr double kMostExponent = 116;
 
 /// What a row's own factor, to the begin or the end of its block of 8, is
 /// multiplied by, for each block: so it reaches the begin or the end of the
@@ -57,12 +61,67 @@ Value getSumAddress(Emitter &e, Value scratch, Value row, Value column,
 /// a row of the table has a block, and a table `kDecayBlocks` of them.
 int64_t getFactorByte(DecayReach reach, int64_t columns);
 
-/// Writes the sums of gates and the tables of factors of a chunk to the scratch
-/// tile, and the total. All warps have written them, and read what lay there,
-/// when it is done. Returns whether a gate of the warp's rows is less than
-/// `kLeastNear`.
-Value writeDecayFactors(Emitter &e, DecayedProductsOp op,
-                        DecayedProductsOp::Adaptor adaptor);
+/// Makes the sums of a chunk's gates and the tables of factors, in the scratch
+/// tile, and the total.
+class DecayFactors {
+public:
+  DecayFactors(Emitter &e, DecayedProductsOp op,
+               DecayedProductsOp::Adaptor adaptor);
+
+  /// Loads the gates.
+  void load();
+  /// Returns whether those of each quarter of the rows add up to exponents of
+  /// no more than `kMostExponent`, the same in all threads. These have read
+  /// what lay in the scratch tile.
+  Value areBounded();
+  /// Writes sums by halves of 32 rows: those of the gates between each row and
+  /// the middle of its half, times log2 e and negative in front of it. Tables
+  /// have halves in the place of the first two blocks: `middle64` reaches from
+  /// the middle of a half to that of the chunk; where a row goes on to the
+  /// chunk's begin or end, what these tables have reaches from there, else from
+  /// the middle of its half.
+  void writeByHalves();
+  /// Writes sums up to each row of its block of 8. Returns whether a gate is
+  /// less than `kLeastNear`, the same in all threads.
+  Value writeByBlocks();
+
+private:
+  /// Four channels of a lane: the gates of its rows, and their sums in
+  /// exponents of two.
+  struct Part {
+    Value channel;
+    SmallVector<SmallVector<Value>> gates;
+    SmallVector<Value> total;
+  };
+
+  void sync();
+  Value syncAll(StringRef how, Value own);
+  /// Returns the channel of lane or thread `of`, from `first` on. Where there
+  /// are fewer, several do the same: a branch would take registers.
+  Value getChannel(int64_t first, Value of);
+  Value address(Value channel, int64_t byte);
+  Part loadPart(Value channel);
+  /// Adds up the gates; returns whether they are bounded.
+  Value addPart(Part &part);
+  void sumFromMiddle(const Part &part);
+  void sumBlocks(const Part &part);
+  void addRow(ArrayRef<Value> gates);
+  /// Returns the `count` sums of `channel` that lanes have left.
+  SmallVector<Value> loadSums(Value channel, int64_t count);
+  void writeReach(Value channel, DecayReach reach, ArrayRef<Value> exponents);
+  void storeTotal(Value channel, Value exponent);
+  void writeHalvesOf(Value channel);
+  void writeBlocksOf(Value channel);
+
+  Emitter &e;
+  DecayedProductsOp op;
+  DecayedProductsOp::Adaptor adaptor;
+  int64_t columns, sumsByte;
+  Value quarter; ///< of the rows, of the lane
+  SmallVector<Part> parts;
+  SmallVector<Value> blockSums; ///< of the block, up to a row
+  Value least;                  ///< of the gates that the lane has summed
+};
 
 } // namespace mlir::wyvern::tile
 

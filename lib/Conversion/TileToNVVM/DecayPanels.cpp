@@ -77,8 +77,10 @@ DecayPanels::DecayPanels(Emitter &e, DecayedProductsOp op,
       warp(e.urem(e.warpNumber(), kWarpgroupWarps)) {
   Value valid = e.trunc32(adaptor.getValid());
   blocks = getDecayBlocks(e, warp);
-  for (int64_t half : {0, 1})
-    isThere[half] = e.cmp(LLVM::ICmpPredicate::ult, getRow(half), valid);
+  for (int64_t half : {0, 1}) {
+    Value left = e.sub(valid, e.mul(blocks[half], kDecayRows));
+    isThere[half] = e.cmp(LLVM::ICmpPredicate::slt, e.udiv(lane, 4), left);
+  }
   unsigned tensor = 1; // behind the gates
   for (auto [global, converted] :
        llvm::zip_equal(op.getRows(), adaptor.getRows()))
@@ -97,16 +99,19 @@ DecayPanels::Rows DecayPanels::locate(unsigned tensor, Value global,
   Value base = getTensorAddress(e, op, adaptor, tensor, global, element);
   Value column = getColumn(e.c32(0));
   if (std::optional<int64_t> stride = type.getStaticStride(op.getDim())) {
-    std::array<Value, 2> offsets;
+    Rows known = {base, {}, Value(), Value()};
     for (int64_t half : {0, 1})
-      offsets[half] = e.mul(e.add(e.mul(getRow(half), *stride), column), bytes);
-    return {base, offsets, Value()};
+      known.offsets[half] = e.mul(blocks[half], kDecayRows * *stride * bytes);
+    Value row = e.udiv(lane, 4);
+    known.ofLane = e.mul(e.add(e.mul(row, *stride), column), bytes);
+    return known;
   }
   Value stride = globalStride(e, global, op.getDim());
   Value offset = e.add(e.mul(e.ext64(getRow(0)), stride), e.ext64(column));
   Value apart = e.mul(e.sub(blocks[1], blocks[0]), kDecayRows * bytes);
   return {offsetPointer(e, base, offset, element),
           {},
+          Value(),
           e.mul(e.ext64(apart), stride)};
 }
 
@@ -130,33 +135,53 @@ Value DecayPanels::getAddress(const Rows &rows, int64_t half, Value number) {
   };
   Value pair = e.mul(number, kPairColumns * bytes);
   if (Value offset = rows.offsets[half])
-    return add(rows.pointer, e.ext64(e.add(pair, offset)));
+    return add(add(rows.pointer, e.ext64(e.add(pair, offset))),
+               e.ext64(rows.ofLane));
   Value pointer = add(rows.pointer, e.ext64(pair));
   return half == 0 ? pointer : add(pointer, rows.step);
 }
 
-Value DecayPanels::getPlace(DecayLevel level, Value of) {
-  int64_t byte = getExchangeByte(columns) + panel * kPanelBytes +
-                 static_cast<int64_t>(level) * kLevelBytes;
+/// What differs between levels and panels is in the instructions: addresses
+/// would be as many registers.
+Value DecayPanels::getPlace(Value of) {
   Value first = e.add(scratch, e.mul(lane, 8));
-  return e.add(e.add(first, e.mul(of, kPartBytes)), byte);
+  return e.add(first, e.mul(of, kPartBytes));
+}
+
+int64_t DecayPanels::getPlaceByte(DecayLevel level) {
+  return getExchangeByte(columns) + panel * kPanelBytes +
+         static_cast<int64_t>(level) * kLevelBytes;
+}
+
+void DecayPanels::storeRight(ArrayRef<Value> operand, DecayLevel level,
+                             Value of) {
+  e.storeSharedVector(operand, getPlace(of), getPlaceByte(level));
+}
+
+SmallVector<Value> DecayPanels::loadRight(DecayLevel level, Value of) {
+  return e.loadSharedVector(e.i32(), kRowRegisters, getPlace(of),
+                            getPlaceByte(level));
+}
+
+SmallVector<Value> DecayPanels::loadKnownRight(DecayLevel level, int64_t of) {
+  return e.loadSharedVector(e.i32(), kRowRegisters, getPlace(e.c32(0)),
+                            getPlaceByte(level) + of * kPartBytes);
 }
 
 /// A warp has blocks i and 7 - i: a bit of their numbers is set in one of them.
-Value DecayPanels::isLater(DecayLevel level, int64_t half) {
+Value DecayPanels::isLater(DecayLevel level, int64_t half) const {
   Value bit = e.c32(1 << static_cast<int64_t>(level));
   return e.cmp(LLVM::ICmpPredicate::ne, e.band(blocks[half], bit), e.c32(0));
 }
 
-/// Block 7 - i of a warp is behind all first ones. Those of which blocks 2 and
-/// 3, or 6 and 7, are the later ones come from warps 0 and 1, or 3 and 2.
+/// Blocks in front of 2 and 3, or of 6 and 7, come from warps 0 and 1, or 3 and
+/// 2.
 Value DecayPanels::getMaker(DecayLevel level, int64_t i) {
   if (level == DecayLevel::next)
     return e.bxor(warp, e.c32(1));
-  if (level == DecayLevel::middle64)
-    return e.c32(i);
-  Value isFirst = e.cmp(LLVM::ICmpPredicate::ult, warp, e.c32(2));
-  return e.select(isFirst, e.c32(3 - i), e.c32(i));
+  // Not selected: an address for each would be as many registers.
+  Value isFirst = e.sub(e.c32(1), e.udiv(warp, 2));
+  return e.bxor(e.mul(isFirst, 3), e.c32(i));
 }
 
 //===----------------------------------------------------------------------===//
@@ -178,10 +203,11 @@ void DecayPanels::loadNext(Value number) {
   load(next, {e.band(isThere[0], isPanel), e.band(isThere[1], isPanel)});
 }
 
-void DecayPanels::loadFirst() {
+void DecayPanels::loadFirst() { load(e.c32(0), isThere); }
+
+void DecayPanels::askForOthers() {
   constexpr int64_t lineBytes = 128, lanes = 4;
   Value zero = e.c32(0);
-  load(zero, isThere);
   Value place = e.urem(lane, lanes);
   int64_t lines = columns * 2 / lineBytes;
   for (const Rows &from : rows)
@@ -236,8 +262,9 @@ SmallVector<Value> DecayPanels::pack(ArrayRef<Value> values) {
 
 SmallVector<Value> DecayPanels::loadFactors(const DecayRow &row,
                                             DecayReach reach) {
-  // Of the row's block, the lane's channels of the panel.
-  Value first = e.add(e.mul(blocks[row.half], columns), getColumn(row.pair));
+  // Of the row's block or half, the lane's channels of the panel.
+  Value of = byHalves ? e.c32(row.half) : blocks[row.half];
+  Value first = e.add(e.mul(of, columns), getColumn(row.pair));
   return e.loadSharedVector(
       e.f32(), kLaneColumns, e.add(scratch, e.mul(first, 4)),
       getFactorByte(reach, columns) + panel * kLaneColumns * 4);
@@ -278,20 +305,22 @@ SmallVector<Value> DecayPanels::boundNear(ArrayRef<Value> sums) {
   });
 }
 
+SmallVector<Value> DecayPanels::readSums(Value number, Value row) {
+  Value column = e.add(getColumn(number), panel * kLaneColumns);
+  return e.loadSharedVector(e.f32(), kLaneColumns,
+                            getSumAddress(e, scratch, row, column, columns));
+}
+
 /// Returns what the sums up to a row, and those of the block and of its first
 /// half, make of it. What is left of the first half is negative behind it.
 DecayPanels::Exponents DecayPanels::readExponents(Value number, int64_t half) {
-  Value column = e.add(getColumn(number), panel * kLaneColumns);
-  auto read = [&](Value row) {
-    return e.loadSharedVector(e.f32(), kLaneColumns,
-                              getSumAddress(e, scratch, row, column, columns));
-  };
   Exponents exponents;
-  exponents.toBegin = read(getRow(half));
+  exponents.toBegin = readSums(number, getRow(half));
   // Row 3 of the block, and the last one.
   Value first = e.mul(blocks[half], kDecayRows);
-  SmallVector<Value> middle = read(e.add(first, kDecayRows / 2 - 1));
-  SmallVector<Value> total = read(e.add(first, kDecayRows - 1));
+  SmallVector<Value> middle =
+      readSums(number, e.add(first, kDecayRows / 2 - 1));
+  SmallVector<Value> total = readSums(number, e.add(first, kDecayRows - 1));
   SmallVector<Value> near;
   for (auto [sum, half, all] :
        llvm::zip_equal(exponents.toBegin, middle, total)) {
@@ -321,14 +350,10 @@ unpackRows(Emitter &e, ArrayRef<Value> loaded, int64_t half, int64_t panel) {
   return rows;
 }
 
-DecayRow DecayPanels::make(Value number, int64_t half) {
-  DecayRow row;
-  row.pair = number;
-  row.half = half;
-  Exponents exponents = readExponents(number, half);
+void DecayPanels::scaleByBlock(DecayRow &row) {
+  Exponents exponents = readExponents(row.pair, row.half);
   SmallVector<Value> begin = exponentiate(e, exponents.toBegin);
   SmallVector<Value> end = exponentiate(e, exponents.toEnd);
-  row.rows = unpackRows(e, taken, half, panel);
   for (ArrayRef<Value> values : row.rows) {
     row.begins.push_back(multiply(e, values, begin));
     row.ends.push_back(multiply(e, values, end));
@@ -338,5 +363,36 @@ DecayRow DecayPanels::make(Value number, int64_t half) {
     row.near.push_back(scale(row.rows[left], near));
   row.nearRight = scale(row.rows[op.getRight()],
                         exponentiate(e, exponents.near, /*isNegated=*/true));
+}
+
+/// What is scaled from the middle of a half is an operand as it is.
+void DecayPanels::scaleByHalf(DecayRow &row) {
+  SmallVector<Value> sums = readSums(row.pair, getRow(row.half));
+  SmallVector<Value> from = exponentiate(e, sums);
+  SmallVector<Value> to = exponentiate(e, sums, /*isNegated=*/true);
+  for (ArrayRef<Value> values : row.rows) {
+    row.begins.push_back(multiply(e, values, from));
+    row.ends.push_back(multiply(e, values, to));
+  }
+  for (int64_t left : op.getLeft())
+    row.near.push_back(pack(row.begins[left]));
+  row.nearRight = pack(row.ends[op.getRight()]);
+}
+
+DecayRow DecayPanels::make(Value number, int64_t half) {
+  DecayRow row;
+  row.pair = number;
+  row.half = half;
+  row.rows = unpackRows(e, taken, half, panel);
+  byHalves ? scaleByHalf(row) : scaleByBlock(row);
   return row;
+}
+
+/// A step on the way, so that no factor is less than what it is a part of: one
+/// factor from the middle of a half to the chunk's begin may be zero where that
+/// of its first row is not.
+void DecayPanels::reachMiddle(DecayRow &row) {
+  SmallVector<Value> factors = loadFactors(row, DecayReach::middle64);
+  for (SmallVector<Value> &values : row.half == 0 ? row.ends : row.begins)
+    values = multiply(e, values, factors);
 }

@@ -32,10 +32,12 @@ struct DecayRow {
   Value pair;                           ///< the number of the pair of panels
   int64_t half;                         ///< the row's
   SmallVector<SmallVector<Value>> rows; ///< as they were loaded
-  /// The rows times their factors to the begin and the end of their block.
+  /// The rows times their factors to the begin and the end of their block; by
+  /// halves, from and to the middle of their half, and then of the chunk, where
+  /// this lies on the way.
   SmallVector<SmallVector<Value>> begins, ends;
-  /// Operands that are scaled to the middle of the block: the left ones of each
-  /// product, and the right one.
+  /// Operands that are scaled to the middle of the block or half: the left ones
+  /// of each product, and the right one.
   SmallVector<SmallVector<Value>> near;
   SmallVector<Value> nearRight;
 };
@@ -48,10 +50,14 @@ public:
 
   /// Returns how many pairs of panels there are.
   int64_t count() const { return columns / kPairColumns; }
-  /// Loads the first pair, and asks for the others' rows in the L2 cache.
+  /// Loads the first pair.
   void loadFirst();
+  /// Asks for the other pairs' rows in the L2 cache.
+  void askForOthers();
   /// Goes on with panel `number` of a pair.
   void begin(int64_t number) { panel = number; }
+  /// Goes by halves of 32 rows, or by blocks of 8.
+  void goByHalves(bool doesSo) { byHalves = doesSo; }
   /// Bounds gates between near tokens where `condition` holds.
   void boundNearIf(Value condition) { isSteep = condition; }
   /// Takes what was loaded.
@@ -63,6 +69,8 @@ public:
 
   /// Scales row `half` of what was taken, of pair `number`.
   DecayRow make(Value number, int64_t half);
+  /// By halves, scales what of `row` goes on to the middle of the chunk.
+  void reachMiddle(DecayRow &row);
   /// Returns the factors of `row` that reach so far.
   SmallVector<Value> loadFactors(const DecayRow &row, DecayReach reach);
   /// Returns `values` times `factors`, if there are some, as registers of an
@@ -71,28 +79,37 @@ public:
   /// Stores scaled rows, of both panels with those of the second one.
   void storeOuts(const DecayRow &row);
 
-  /// Returns where a lane leaves its part of the right operand of the panel
-  /// that warp `of` makes for a level, and finds it.
-  Value getPlace(DecayLevel level, Value of);
+  /// Stores a lane's part of the right operand of the panel that warp `of`
+  /// makes for a level, and loads it. By halves the operands of blocks and
+  /// their halves are in the place of `next` and `middle32`, `of` is the block.
+  void storeRight(ArrayRef<Value> operand, DecayLevel level, Value of);
+  SmallVector<Value> loadRight(DecayLevel level, Value of);
+  /// The same of a warp or block that all know.
+  SmallVector<Value> loadKnownRight(DecayLevel level, int64_t of);
   Value getWarp() const { return warp; }
+  Value getScratch() const { return scratch; }
   /// True where block `half` of the warp comes behind another one at a level:
   /// of both it is one.
-  Value isLater(DecayLevel level, int64_t half);
-  /// Returns the warp that makes right operand `i` of a level for this one.
+  Value isLater(DecayLevel level, int64_t half) const;
+  /// Returns the warp that makes right operand `i` of a level, not the last,
+  /// for this one.
   Value getMaker(DecayLevel level, int64_t i);
   /// Returns block `half` of the warp.
   Value getBlock(int64_t half) const { return blocks[half]; }
 
 private:
+  Value getPlace(Value of);
+  int64_t getPlaceByte(DecayLevel level);
   /// Conditions for a lane's two rows.
   using Conditions = std::array<Value, 2>;
   /// A lane's two rows of a tensor. Where the type tells the strides, the
-  /// pointer is the warp's, which takes no registers of lanes, and each has
-  /// offsets of 32 bits, the same for all such tensors. Else it is the first
-  /// row's, and `step` bytes lie between the two.
+  /// pointer and the blocks' offsets are the warp's, which takes no registers
+  /// of lanes, and what a lane adds is the same for all such tensors. Else the
+  /// pointer is the first row's, and `step` bytes lie between the two.
   struct Rows {
     Value pointer;
     std::array<Value, 2> offsets;
+    Value ofLane;
     Value step;
   };
 
@@ -109,6 +126,10 @@ private:
     SmallVector<Value> toBegin, toEnd, near;
   };
   Exponents readExponents(Value number, int64_t half);
+  /// Returns the lane's part of the sums up to `row`.
+  SmallVector<Value> readSums(Value number, Value row);
+  void scaleByBlock(DecayRow &row);
+  void scaleByHalf(DecayRow &row);
   SmallVector<Value> boundNear(ArrayRef<Value> sums);
   SmallVector<Value> pack(ArrayRef<Value> values);
 
@@ -121,6 +142,7 @@ private:
   Conditions isThere;
   SmallVector<Rows> rows, outs;
   Value isSteep; ///< whether gates of the warp are to be bounded
+  bool byHalves = false;
   SmallVector<Value> loaded, taken;
   int64_t panel = 0; ///< of the pair
   /// What is to be stored of a lane's two rows of the first panel.

@@ -264,7 +264,8 @@ SmallVector<Value> Emitter::loadSharedVector(Type type, unsigned count,
              constraints + "r", address, SmallVector<Type>(count, type));
 }
 
-void Emitter::storeSharedVector(ArrayRef<Value> values, Value address) {
+void Emitter::storeSharedVector(ArrayRef<Value> values, Value address,
+                                int64_t offset) {
   auto [suffix, letter] = registerClass(values.front().getType());
   std::string registers, constraints = "r";
   for (unsigned i = 0; i < values.size(); ++i) {
@@ -274,7 +275,8 @@ void Emitter::storeSharedVector(ArrayRef<Value> values, Value address) {
   SmallVector<Value> operands = {address};
   operands.append(values.begin(), values.end());
   ptx("st.shared.v" + std::to_string(values.size()) + "." + suffix.str() +
-          " [$0], {" + registers + "};",
+          " [$0" + (offset ? "+" + std::to_string(offset) : "") + "], {" +
+          registers + "};",
       constraints, operands, {});
 }
 

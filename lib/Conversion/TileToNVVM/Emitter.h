@@ -92,7 +92,8 @@ public:
   /// an address that is aligned LLVM would make another one.
   SmallVector<Value> loadSharedVector(Type element, unsigned count,
                                       Value address, int64_t offset = 0);
-  void storeSharedVector(ArrayRef<Value> values, Value address);
+  void storeSharedVector(ArrayRef<Value> values, Value address,
+                         int64_t offset = 0);
   Value loadGlobal(Type type, Value pointer);
   void storeGlobal(Value value, Value pointer);
 

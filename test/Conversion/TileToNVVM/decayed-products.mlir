@@ -1,20 +1,80 @@
 // RUN: wyvern-opt %s -convert-tile-to-nvvm | FileCheck %s
 
-// A lane asks for its rows of the first two panels, and for the lines of the others. Then a
-// warp sums the gates of its rows, 16 loads that wait for nothing, leaves the sums up to each,
-// and a thread makes the factors of a channel. All lanes know whether a gate of the warp is steep.
+// A lane asks for four channels of the gates of a quarter of the rows, 16 loads that wait for
+// nothing, and for its rows of the first two panels, and leaves what the gates add up to. All
+// threads know whether that is bounded everywhere, and ask for the lines of the other panels.
 
 // CHECK-LABEL: llvm.func @products
-// CHECK-COUNT-4: "{{.*}}@there ld.global.v4.b32 {$0, $1, $2, $3}{{.*}}-> !llvm.struct<(i32
-// CHECK: prefetch.global.L2
-// CHECK: bar.sync
 // CHECK-COUNT-16: "{{.*}}@there ld.global.v4.b32 {{.*}}-> !llvm.struct<(f32
+// CHECK-COUNT-4: "{{.*}}@there ld.global.v4.b32 {$0, $1, $2, $3}{{.*}}-> !llvm.struct<(i32
 // CHECK-NOT: ld.global.v4
-// CHECK-COUNT-18: st.shared.v4
+// CHECK-NOT: prefetch
 // CHECK: bar.sync
+// CHECK: llvm.mlir.constant(-1.160000e+02 : f32)
+// CHECK: llvm.fcmp "oge"
+// CHECK-COUNT-1: st.shared.v4
+// CHECK-NOT: st.shared
+// CHECK: bar.red.and.pred all, 1, 128, own;
+// CHECK: prefetch.global.L2
+// CHECK: scf.if
+
+// Such a chunk goes by halves: a lane leaves the sums from the middle to each row, and a thread
+// makes six factors of a channel, and its total, of which there is none here. A row reads one
+// sum and has one factor each way.
+
+// CHECK-COUNT-16: st.shared.v4
+// CHECK-NOT: st.shared.v4
+// CHECK-COUNT-6: llvm.nvvm.ex2.approx.ftz.f
+// CHECK-NOT: ex2
+// CHECK: bar.sync
+// CHECK: mul.lo.u32 $0, n, 4;
+// CHECK: scf.for
+// CHECK-COUNT-1: ld.shared.v4
+// CHECK-NOT: ld.shared
+// CHECK-COUNT-8: ex2
+// CHECK-NOT: ex2
+// CHECK: nvvm.mma.sync {{.*}}multiplicandAPtxType = #nvvm.mma_type<bf16>
+// CHECK: st.shared.v2.b32 [$0+49152]
+// CHECK-COUNT-1: ld.shared.v4
+// CHECK: st.shared.v2.b32 [$0+51200]
+// CHECK-COUNT-1: ld.shared.v4
+
+// The other half of the warp's rows is the left operand of products with the first one. Each
+// warp has code of its own for the three other blocks of its blocks' halves.
+
+// CHECK: nvvm.mma.sync
+// CHECK-COUNT-1: st.shared.v2
+// CHECK-NOT: st.shared
+// CHECK: bar.sync
+// CHECK: scf.if
+// CHECK: scf.if
+// CHECK: ld.shared.v2.b32 {{.*}}+50176]
+// CHECK-COUNT-3: nvvm.mma.sync
+// CHECK: } else {
+// CHECK: ld.shared.v2.b32 {{.*}}+49152]
+// CHECK-COUNT-3: nvvm.mma.sync
+// CHECK: } else {
+// CHECK: scf.if
+// CHECK-COUNT-3: nvvm.mma.sync
+// CHECK: } else {
+// CHECK-COUNT-3: nvvm.mma.sync
+// CHECK-COUNT-4: ld.shared.v2.b32 {{.*}}+51
+// CHECK: ld.global.v4.b32
+// CHECK: st.global.v4.b32
+// CHECK: st.global.v4.b32
+// CHECK: bar.sync
+// CHECK-COUNT-16: nvvm.mma.sync
+// CHECK-NOT: nvvm.mma.sync
+
+// Another chunk goes by blocks of 8: a lane leaves the sums up to each row and of both blocks of
+// its quarter, and a thread makes the factors of a channel. All know whether a gate is steep.
+
+// CHECK: } else {
+// CHECK-NOT: ld.global
+// CHECK-COUNT-18: st.shared.v4
+// CHECK: bar.red.or.pred all, 1, 128, own;
 // CHECK: llvm.nvvm.ex2.approx.ftz.f
 // CHECK: bar.sync
-// CHECK: vote.sync.any.pred
 
 // Pairs of panels are a loop whose rounds nobody knows. Sums up to a row, to the middle of its
 // block and of all of it are all that its factors take; near gates are bounded where some are

@@ -22,11 +22,13 @@ def Tile_DecayedProductsOp : Tile_Op<"decayed_products",
     of the rows x = `rows[left[n]]` and y = `rows[right]`; p[i, i] is the sum of x y where
     `diagonal[n]` holds, else zero, as what is above. Out m is `rows[source[m]]` times
     exp(s_i), or with `to_end[m]` times exp(s_63 - s_i), in its element type; `total` is
-    exp(s_63), a vector. No factor of an operand is above 1 but of tokens of one block of 8:
-    these are scaled to the middle of it, where gates count as no less than -16. Between
-    blocks of 8, 16 and 32 each operand is scaled to the middle of both, rounded, and
-    multiplied by `mma.sync`: a loop over 16 channels at a time, with little code and few
-    tiles (docs/rationale/chunk-op.md). Rows from `valid` on count as zeros, and are not
+    exp(s_63), a vector. Rows are multiplied by `mma.sync`, 16 channels at a time: a loop with
+    little code and few tiles. Where the gates of no quarter of the rows add up to less than
+    -80, operands are scaled to the middle of their half of 32 rows, by factors up to exp(80),
+    and those of two halves from there to the middle of both. Else no factor is above 1 but of
+    tokens of one block of 8: these are scaled to the middle of it, where gates count as no
+    less than -16, and those of two blocks to the middle of 16, 32 or 64 rows
+    (docs/rationale/chunk-op.md). Rows from `valid` on count as zeros, and are not
     written.
 
     `coords` are those of `g`, of each of the rows, of the outs and of `total`, one

@@ -30,6 +30,7 @@ CASES = {
     "rope-64": ((2, 2), (64, 64), wyvern.Pool("kv")),
     "rope-96x192": ((2, 2), (96, 192), wyvern.Pool()),
     "rope-kv-bf16": ((2, 4), (128, 128), wyvern.Pool("kv", "bf16")),
+    "rope-192": ((2, 2), (192, 128), wyvern.Pool()),
     "t-rope": ((16, 16), (128, 128), wyvern.Pool()),
 }
 ENTRIES = ("step", "prefill", "prefill-keep")

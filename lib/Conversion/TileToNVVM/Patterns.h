@@ -86,6 +86,8 @@ Value emitExp2(Emitter &e, Value x);
 /// True in the first of the lanes and warps that hold the same elements of a
 /// spread tile.
 Value isFirstHolder(Emitter &e, SpreadAttr spread);
+/// The same in each warp.
+Value isFirstLane(Emitter &e, SpreadAttr spread);
 
 /// All threads of the cluster wait for each other (PTX ISA 9.7.13.4). An
 /// arrival is a release: a thread waits until its stores are done, those to

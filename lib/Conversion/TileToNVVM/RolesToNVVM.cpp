@@ -148,6 +148,21 @@ struct WarpgroupIdPattern : OpConversionPattern<WarpgroupIdOp> {
   }
 };
 
+struct WarpIdPattern : OpConversionPattern<WarpIdOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(WarpIdOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    // Uniform for the compiler, and asked for again where it is wanted: what is
+    // known from the start is in a register all the while.
+    rewriter.replaceOp(op,
+                       e.ext64(e.shuffle(e.udiv(e.threadId(), 32), e.c32(0))));
+    return success();
+  }
+};
+
 /// A branch on the warp number, which is uniform in every warp.
 struct OneWarpPattern : OpConversionPattern<OneWarpOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -202,7 +217,7 @@ void tile::emitProxyFence(Emitter &e) {
 
 void tile::populateRolePatterns(LLVMTypeConverter &converter,
                                 RewritePatternSet &patterns) {
-  patterns.add<RolesPattern, WarpgroupIdPattern, OneWarpPattern, SyncPattern,
-               AwaitKernelsPattern, ReleaseKernelsPattern, BarrierPattern>(
-      converter, patterns.getContext());
+  patterns.add<RolesPattern, WarpgroupIdPattern, WarpIdPattern, OneWarpPattern,
+               SyncPattern, AwaitKernelsPattern, ReleaseKernelsPattern,
+               BarrierPattern>(converter, patterns.getContext());
 }

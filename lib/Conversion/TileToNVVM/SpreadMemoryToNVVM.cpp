@@ -117,9 +117,13 @@ Value tile::globalAgain(Emitter &e, Value global) {
   return global;
 }
 
-Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
+Value tile::isFirstLane(Emitter &e, SpreadAttr spread) {
   Value idle = e.band(e.laneId(), e.c32(spread.getIdleLaneBits()));
-  Value isLane = e.cmp(LLVM::ICmpPredicate::eq, idle, e.c32(0));
+  return e.cmp(LLVM::ICmpPredicate::eq, idle, e.c32(0));
+}
+
+Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
+  Value isLane = isFirstLane(e, spread);
   // The block may have more warps than the tile is spread over.
   Value isWarp = e.cmp(LLVM::ICmpPredicate::ult, e.threadId(),
                        e.c32(32 * spread.getWarps()));
@@ -128,8 +132,8 @@ Value tile::isFirstHolder(Emitter &e, SpreadAttr spread) {
 
 /// Loads from device memory; with `kAskedFirstAttr` where it stands. An atomic
 /// load of the block's scope stays there as a volatile one does, and unlike
-/// that may be answered by the SM's own cache: of the warps that ask for a slot
-/// all but the first are. There is none of several elements.
+/// that may be answered by the SM's own cache, as rows and filters are that the
+/// warps of an SM share. There is none of several elements.
 static Value loadGlobal(Emitter &e, Operation *op, Type type, Value pointer) {
   auto load = [&](Type type, bool isVolatile) -> LLVM::LoadOp {
     return LLVM::LoadOp::create(e.builder, e.loc, type, pointer,
@@ -137,7 +141,7 @@ static Value loadGlobal(Emitter &e, Operation *op, Type type, Value pointer) {
   };
   if (!op->hasAttr(kAskedFirstAttr))
     return load(type, /*isVolatile=*/false);
-  if (!type.isIntOrFloat())
+  if (!op->hasAttr(kAskedCachedAttr) || !type.isIntOrFloat())
     return load(type, /*isVolatile=*/true);
   unsigned bits = type.getIntOrFloatBitWidth();
   LLVM::LoadOp loaded =

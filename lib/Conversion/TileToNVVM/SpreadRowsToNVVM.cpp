@@ -11,6 +11,8 @@
 
 #include "Patterns.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
@@ -18,6 +20,8 @@ using namespace mlir::wyvern;
 using namespace mlir::wyvern::tile;
 
 static constexpr int64_t kBytes = 4; // of an f32
+/// Elements that one access moves at most.
+static constexpr int64_t kMostInOne = 4;
 
 void tile::emitClusterArrive(Emitter &e) {
   e.ptx("barrier.cluster.arrive.release.aligned;", "~{memory}", {}, {});
@@ -32,11 +36,15 @@ namespace {
 /// the tile row-major.
 class SharedPieces {
 public:
-  SharedPieces(Emitter &e, RankedTensorType type, Value start)
+  /// `op`, if it has `kAddressedAgainAttr`, is seldom come by.
+  SharedPieces(Emitter &e, Operation *op, RankedTensorType type, Value start)
       : e(e), spread(getSpread(type).getDims()),
         shape(getSpread(type).getThreadShape(type.getShape())),
         strides(computeStrides(type.getShape())) {
     Value lane = e.laneId(), warp = e.udiv(e.threadId(), 32);
+    // Else LLVM makes it in front of the loop that this is in.
+    if (op->hasAttr(kAddressedAgainAttr))
+      lane = e.ptx("mov.b32 $0, $1;", "=r,r", lane, e.i32()).front();
     base = start;
     for (auto [dim, stride] : llvm::zip_equal(spread, strides)) {
       if (dim.isWhole())
@@ -96,21 +104,34 @@ struct PutRowsPattern : OpConversionPattern<PutRowsOp> {
                      op.getPlace().getType(), adaptor.getPlace());
     for (auto [tile, held, at] :
          llvm::zip_equal(op.getTiles(), adaptor.getTiles(), places))
-      store(e, cast<RankedTensorType>(tile.getType()), held, at);
+      store(e, op, cast<RankedTensorType>(tile.getType()), held, at);
     rewriter.eraseOp(op);
     return success();
   }
 
 private:
-  static void store(Emitter &e, RankedTensorType type, Value held, Value at) {
+  static void store(Emitter &e, PutRowsOp op, RankedTensorType type, Value held,
+                    Value at) {
     SmallVector<Value> values = e.elements(held);
-    e.ifThen(isFirstHolder(e, getSpread(type)), [&] {
-      SharedPieces pieces(e, type, at);
-      int64_t piece = pieces.getPiece();
-      for (int64_t n = 0; n < pieces.getCount(); ++n)
-        for (int64_t i = 0; i < piece; ++i)
-          e.storeShared(values[n * piece + i], e.add(pieces(n), i * kBytes));
-    });
+    SpreadAttr spread = getSpread(type);
+    e.ifThen(op.getOfWarp() ? isFirstLane(e, spread) : isFirstHolder(e, spread),
+             [&] {
+               SharedPieces pieces(e, op, type, at);
+               int64_t piece = pieces.getPiece();
+               for (int64_t n = 0; n < pieces.getCount(); ++n)
+                 for (int64_t i = 0; i < piece; i += kMostInOne)
+                   storeOne(e,
+                            ArrayRef(values).slice(
+                                n * piece + i, std::min(piece - i, kMostInOne)),
+                            e.add(pieces(n), i * kBytes));
+             });
+  }
+
+  static void storeOne(Emitter &e, ArrayRef<Value> values, Value at) {
+    if (values.size() == 1)
+      e.storeShared(values.front(), at);
+    else
+      e.storeSharedVector(values, at);
   }
 };
 
@@ -125,28 +146,33 @@ struct GetRowsPattern : OpConversionPattern<GetRowsOp> {
     SmallVector<Value> places =
         getRowPlaces(e, op.getTiles().getTypes(), adaptor.getN(),
                      op.getPlace().getType(), adaptor.getPlace());
-    for (auto [tile, at] : llvm::zip_equal(op.getTiles(), places))
-      results.push_back(load(e, cast<RankedTensorType>(tile.getType()), at));
+    for (auto [tile, at] : llvm::zip_equal(op.getTiles(), places)) {
+      if (tile.use_empty())
+        results.push_back(LLVM::PoisonOp::create(
+            rewriter, op.getLoc(),
+            getTypeConverter()->convertType(tile.getType())));
+      else
+        results.push_back(
+            load(e, op, cast<RankedTensorType>(tile.getType()), at));
+    }
     rewriter.replaceOp(op, results);
     return success();
   }
 
 private:
-  static Value load(Emitter &e, RankedTensorType type, Value at) {
-    SharedPieces pieces(e, type, at);
+  static Value load(Emitter &e, GetRowsOp op, RankedTensorType type, Value at) {
+    SharedPieces pieces(e, op, type, at);
     SmallVector<Value> values;
     for (int64_t n = 0; n < pieces.getCount(); ++n) {
-      // As wide as one access is.
-      constexpr int64_t kMost = 4;
       int64_t piece = pieces.getPiece();
-      for (int64_t i = 0; i < piece; i += kMost) {
+      for (int64_t i = 0; i < piece; i += kMostInOne) {
         Value from = e.add(pieces(n), i * kBytes);
         if (piece == 1)
           values.push_back(e.loadShared(e.f32(), from));
         else
           llvm::append_range(
-              values,
-              e.loadSharedVector(e.f32(), std::min(piece - i, kMost), from));
+              values, e.loadSharedVector(
+                          e.f32(), std::min(piece - i, kMostInOne), from));
       }
     }
     return e.vectorOf(values);

@@ -103,6 +103,42 @@ tile.kernel @rows(%x: !tile.global<tensor<?x1x128xf32>>, %w: !tile.global<tensor
   tile.cluster_wait
 }
 
+// A warp puts what it has made alone: of the lanes with the same the first, whatever the number of the warp, which is asked for where it is compared. Addresses are made
+// where they stand.
+
+// CHECK-LABEL: gpu.module @dealt
+// CHECK: llvm.func @dealt
+// CHECK: "bar.sync 0;"
+// CHECK: nvvm.shfl.sync idx
+// CHECK: scf.if
+// CHECK: "mov.b32 $0, $1;"
+// CHECK-COUNT-4: "ld.shared.v4.f32
+// CHECK-NOT: llvm.icmp "ult"
+// CHECK: scf.if
+// CHECK-COUNT-4: "st.shared.v4.f32
+// CHECK-NOT: llvm.icmp "ult"
+// CHECK: "st.shared.f32
+// CHECK: "bar.sync 0;"
+tile.kernel @dealt(%x: !tile.global<tensor<?x128xf32>, contiguous = true>, %h: index) grid 1 * sequences warps 4 min_blocks 1 operands ["x", "tokens"] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %place = tile.alloc : !tile.smem<1x128xf32>
+  %made = tile.alloc : !tile.smem<1x132xf32>
+  %zero = arith.constant dense<0.0> : tensor<1xf32, #tile.spread<[_]>>
+  %a = tile.load_spread %x[%c0, %c0] dims [0, 1] : !tile.global<tensor<?x128xf32>, contiguous = true> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  tile.put_rows %a at %c0 in %place : !tile.smem<1x128xf32>, tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+  tile.meet
+  %w = tile.warp_id
+  %is = arith.cmpi eq, %w, %c1 : index
+  scf.if %is {
+    %b = tile.get_rows at %c0 in %place {tile.addressed_again} : !tile.smem<1x128xf32> -> tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>
+    %t = tile.contract %b, %b into %zero maps [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>]
+        : tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, tensor<1xf32, #tile.spread<[_]>>
+    tile.put_rows %b, %t at %c0 in %made of_warp : !tile.smem<1x132xf32>, tensor<1x128xf32, #tile.spread<[_, piece 4 lanes 8 step 1 warps 1]>>, tensor<1xf32, #tile.spread<[_]>>
+  }
+  tile.meet
+}
+
 // Two blocks of a cluster sum together: lane 0 sends the sums of its warp to the first of them, lane 1 to the second, between
 // two barriers of the cluster; eight numbers are added up in their order.
 
@@ -130,9 +166,10 @@ tile.kernel @together(%x: !tile.global<tensor<?xf32>>) grid 2 * sequences cluste
   tile.store_spread %b to %x[%c0] dims [0] : tensor<128xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?xf32>>
 }
 
-// What is asked for where it stands is atomic, for the block, or several elements and volatile: LLVM and ptxas move it nowhere. What is addressed first has its slot's product alone behind the branch.
+// What is asked for where it stands is volatile, or atomic, for the block, where caches may answer and it is no vector: LLVM and ptxas move it nowhere. What is addressed first has its slot's product alone behind the branch.
 
 // CHECK-LABEL: gpu.module @first
+// CHECK: llvm.load volatile %{{.*}} : !llvm.ptr<1> -> i32
 // CHECK: llvm.load %{{.*}} atomic syncscope("block") monotonic {alignment = 4 : i64} : !llvm.ptr<1> -> i32
 // CHECK: %[[early:.*]] = llvm.inline_asm has_side_effects {{.*}}"mov.b64 $0, $1;", "=l,l" %{{.*}} : (!llvm.ptr<1>) -> !llvm.ptr<1>
 // CHECK: scf.if
@@ -144,7 +181,8 @@ tile.kernel @first(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>,
                    %read: !tile.global<tensor<?xi32>>)
     grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "o", "read"] {
   %c0 = arith.constant 0 : index
-  %slot = tile.load_index %read[%c0] else %c0 {tile.asked_first} : !tile.global<tensor<?xi32>>
+  %first = tile.load_index %read[%c0] else %c0 {tile.asked_first} : !tile.global<tensor<?xi32>>
+  %slot = tile.load_index %read[%first] else %c0 {tile.asked_cached, tile.asked_first} : !tile.global<tensor<?xi32>>
   %valid = arith.cmpi sge, %slot, %c0 : index
   scf.if %valid {
     %s = tile.load_spread %pool[%slot, %c0, %c0] dims [1, 2] {tile.addressed_first, tile.asked_first} : !tile.global<tensor<?x32x128xf32>, contiguous = true>

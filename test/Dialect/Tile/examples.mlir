@@ -485,6 +485,8 @@ tile.kernel @parts() grid 1 * slots warps 12 min_blocks 1 operands [] {
   tile.roles warps [8, 4] {
     // CHECK: tile.warpgroup_id
     %w = tile.warpgroup_id
+    // CHECK: tile.warp_id
+    %n = tile.warp_id
     // CHECK: tile.subview %{{.*}}[%{{.*}}] : <64x128xbf16> -> <64x64xbf16>
     %s = tile.subview %t[%w] : !tile.smem<64x128xbf16> -> !tile.smem<64x64xbf16>
     %u:3 = tile.wait %r[%c0] : !tile.ring<2, [!tile.smem<64x64xbf16>, !tile.smem<64xf32>, !tile.smem<64x64xf32>], warps>

@@ -1828,6 +1828,14 @@ func.func @put_rows_c2(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 st
 
 // -----
 
+func.func @put_rows_c3(%x: tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>, %n: index, %s: !tile.smem<2x64xf32>) {
+  // expected-error @+1 {{(C3) expected tiles that one warp has all of, since it puts them, found}}
+  tile.put_rows %x at %n in %s of_warp : !tile.smem<2x64xf32>, tensor<1x64xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 2]>>
+  return
+}
+
+// -----
+
 func.func @get_rows_c1(%n: index, %s: !tile.smem<2x64xf32>) {
   // expected-error @+1 {{(C1) expected a tile of static shape with a #tile.spread of as many dimensions}}
   %x = tile.get_rows at %n in %s : !tile.smem<2x64xf32> -> tensor<1x64xf32>

@@ -11,9 +11,10 @@
 //     S = state[read];   for t < count: o[t] = ...;   state[write_slots[n]] = S
 //     for t >= count: o[t] = 0
 //
-// With `share_rows n` those of n tokens are brought at once, and a call of one
-// token has a way of its own. Where several blocks share a window, of which one
-// writes the next, they form a cluster, and it waits until all have read.
+// With `share_rows n` those of n tokens are brought at once, what follows from
+// them alone is made by a warp a token, and a call of one token has a way of
+// its own. Where several blocks share a window, of which one writes the next,
+// they form a cluster, and it waits until all have read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -110,7 +111,8 @@ void CoresKernel::addArguments() {
 }
 
 bool CoresKernel::isBlockwise() {
-  return role.getShareRows() && (plan.isSummed() || hasConvolutions());
+  return role.getShareRows() &&
+         (plan.isSummed() || hasConvolutions() || sharesMade());
 }
 
 /// Loads what a vector has for the block's sequence.
@@ -132,7 +134,7 @@ void CoresKernel::locate() {
       arith::MulIOp::create(builder, loc, part, index(plan.getPart()));
   slot = loadEntry(readSlots, index(-1));
   // Everything waits for it.
-  setHint(slot, tile::kAskedFirstAttr);
+  askFirst(slot);
   writeSlot = loadEntry(writeSlots, index(-1));
   count = launch.tokens;
   if (lengths) {
@@ -149,6 +151,12 @@ bool CoresKernel::hasFewElements() {
   auto type = plan.getType(role.getEachChunk().getCarryArgs().front());
   return ShapedType::getNumElements(tile::getSpread(type).getThreadShape(
              type.getShape())) <= kFewElements;
+}
+
+void CoresKernel::askFirst(Value value) {
+  setHint(value, tile::kAskedFirstAttr);
+  if (hasFewElements())
+    setHint(value, tile::kAskedCachedAttr);
 }
 
 /// Loads what no slot is needed for while those are waited for, and goes on
@@ -182,6 +190,8 @@ LogicalResult CoresKernel::lower() {
       ahead.push_back(op);
   if (auto rows = role.getShareRows()) {
     place = createPlace(static_cast<int64_t>(*rows));
+    if (!part.getRead().empty())
+      madePlace = createMadePlace(static_cast<int64_t>(*rows));
     loadInFront();
   }
   Value valid = isValid(slot);

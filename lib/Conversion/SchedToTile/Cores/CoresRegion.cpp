@@ -52,9 +52,8 @@ Value CoresRegion::makeBroadcast(linalg::BroadcastOp op,
 
 void CoresRegion::rearrange(Value source, Value result,
                             ArrayRef<int64_t> from) {
-  set(result,
-      tile::RearrangeOp::create(builder, result.getLoc(), plan.getType(result),
-                                get(source), from));
+  set(result, tile::RearrangeOp::create(builder, result.getLoc(),
+                                        getType(result), get(source), from));
 }
 
 /// Operands that are made where they are used are spread as the loops say that
@@ -62,7 +61,7 @@ void CoresRegion::rearrange(Value source, Value result,
 void CoresRegion::lowerContract(linalg::ContractOp op) {
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   Value operands[] = {op.getInputs()[0], op.getInputs()[1], op.getOutputs()[0]};
-  RankedTensorType result = plan.getType(op->getResult(0));
+  RankedTensorType result = getType(op->getResult(0));
   SmallVector<std::pair<int64_t, tile::DimSpread>> loops(
       maps.front().getNumDims());
   auto note = [&](AffineMap map, RankedTensorType type) {
@@ -73,7 +72,7 @@ void CoresRegion::lowerContract(linalg::ContractOp op) {
   note(maps[2], result);
   for (unsigned i : {0, 1})
     if (!SpreadPlan::isMadeWhereUsed(operands[i]))
-      note(maps[i], plan.getType(operands[i]));
+      note(maps[i], getType(operands[i]));
   auto makeType = [&](AffineMap map) {
     SmallVector<int64_t> shape;
     SmallVector<tile::DimSpread> dims;
@@ -122,7 +121,7 @@ Value CoresRegion::createScratch(Location loc, int64_t size) {
 }
 
 void CoresRegion::lowerElementwise(Operation *op) {
-  RankedTensorType type = plan.getType(op->getResult(0));
+  RankedTensorType type = getType(op->getResult(0));
   SmallVector<Value> operands;
   for (Value operand : op->getOperands())
     operands.push_back(
@@ -175,7 +174,7 @@ LogicalResult CoresRegion::lowerHalves(Operation *op) {
   auto split = dyn_cast<SplitColumnsOp>(op);
   Value whole = split ? split.getX() : cast<JoinColumnsOp>(op).getY();
   Value half = split ? split.getA() : cast<JoinColumnsOp>(op).getA();
-  RankedTensorType type = plan.getType(whole), part = plan.getType(half);
+  RankedTensorType type = getType(whole), part = getType(half);
   if (plan.getSplitDim(whole) || type.getEncoding() != part.getEncoding())
     return op->emitOpError()
            << "has halves of values, of which a block has a part; the path of "

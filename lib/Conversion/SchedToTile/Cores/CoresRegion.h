@@ -17,13 +17,17 @@ namespace mlir::wyvern {
 /// Translates the operations of one token into those on spread tiles.
 class CoresRegion {
 public:
-  CoresRegion(OpBuilder &builder, const SpreadPlan &plan)
-      : builder(builder), plan(plan) {}
+  /// `ofWarp`: a warp makes all tiles, of rows alone.
+  CoresRegion(OpBuilder &builder, const SpreadPlan &plan, bool ofWarp = false)
+      : builder(builder), plan(plan), ofWarp(ofWarp) {}
 
   /// Says what a tile has become.
   void set(Value tile, Value lowered) { values[tile] = lowered; }
   /// Returns what a tile has become.
-  Value get(Value tile) { return get(tile, plan.getType(tile)); }
+  Value get(Value tile) { return get(tile, getType(tile)); }
+  RankedTensorType getType(Value tile) const {
+    return ofWarp ? plan.getMadeType(tile) : plan.getType(tile);
+  }
   /// Translates an operation; diagnoses one that the cores' path does not
   /// take. What is made where it is used makes nothing here.
   LogicalResult lower(Operation *op);
@@ -42,6 +46,7 @@ private:
 
   OpBuilder &builder;
   const SpreadPlan &plan;
+  bool ofWarp;
   DenseMap<Value, Value> values;
 };
 

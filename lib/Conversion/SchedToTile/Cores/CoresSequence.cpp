@@ -65,233 +65,23 @@ void CoresKernel::store(sched::StoreOp op, Value tile, const Chunk &at,
 }
 
 //===----------------------------------------------------------------------===//
-// Rows that come through shared memory
-//===----------------------------------------------------------------------===//
-
-/// True for what each token has of its own.
-bool CoresKernel::isOfToken(sched::LoadOp op) {
-  return kernel.getBinding(cast<BlockArgument>(op.getSource()))
-      .has(DimKind::time);
-}
-
-/// Loads what all tokens have once, unless it is a row of the keys, which would
-/// be in the registers of all tokens. Filters are asked for where they stand if
-/// sequences are few.
-void CoresKernel::loadShared() {
-  for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>()) {
-    if (isOfToken(op) || (!isBlockwise() && getTileRank(op.getTile()) != 0))
-      continue;
-    Value held = loadHeld(op, plan.getHeldType(op.getTile()), Chunk());
-    if (hasFewElements())
-      setHint(held, tile::kAskedFirstAttr);
-    fixed[op.getTile()] = widen(held);
-  }
-}
-
-/// Loads the rows of `token`, and of as many numbers as it has.
-void CoresKernel::loadAhead(Value token, SmallVectorImpl<Value> &rows) {
-  Chunk at;
-  at.row = token;
-  for (sched::LoadOp op : ahead)
-    rows.push_back(loadHeld(op, plan.getHeldType(op.getTile()), at));
-}
-
-/// x / (1 + e^-x), by the square of a root, which is one instruction where a
-/// division is a dozen.
-static Value createSilu(OpBuilder &builder, Location loc, Value x) {
-  auto type = cast<RankedTensorType>(x.getType());
-  Value one = arith::ConstantOp::create(
-      builder, loc,
-      DenseElementsAttr::get(type,
-                             builder.getFloatAttr(type.getElementType(), 1.0)));
-  Value power =
-      math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
-  Value root = math::RsqrtOp::create(
-      builder, loc, arith::AddFOp::create(builder, loc, one, power));
-  Value sigmoid = arith::MulFOp::create(builder, loc, root, root);
-  return arith::MulFOp::create(builder, loc, x, sigmoid);
-}
-
-/// Returns the convolution that a row passes through in front of all else.
-static ConvRowOp getConvolution(sched::LoadOp op) {
-  Value tile = op.getTile();
-  return tile.hasOneUse() ? dyn_cast<ConvRowOp>(*tile.user_begin())
-                          : ConvRowOp();
-}
-
-/// Convolves the rows `rows` of tokens from `first` on, all of one operand,
-/// with the filter and the window that are kept. A window stays behind the last
-/// token.
-void CoresKernel::convolveRows(ConvRowOp op, Value first,
-                               MutableArrayRef<Value> rows) {
-  Value window = getKept(op.getWindow(), places.lookup(op.getWindow()));
-  Value filter = getKept(op.getFilter(), places.lookup(op.getFilter()));
-  for (auto [i, row] : llvm::enumerate(rows)) {
-    auto conv = tile::ConvRowOp::create(builder, loc, row, window, filter);
-    Value token = arith::AddIOp::create(builder, loc, first,
-                                        index(static_cast<int64_t>(i)));
-    Value counts = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::ult, token, count);
-    window =
-        arith::SelectOp::create(builder, loc, counts, conv.getNext(), window);
-    row = createSilu(builder, loc, conv.getY());
-  }
-  tile::KeepOp::create(builder, loc, window, places.lookup(op.getWindow()));
-}
-
-/// Returns a place in shared memory.
-Value CoresKernel::createAlloc(ArrayRef<int64_t> shape) {
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(&shell.getBody().front());
-  auto type =
-      tile::SmemType::get(builder.getContext(), shape, builder.getF32Type());
-  return tile::AllocOp::create(builder, loc, type, /*transient=*/false,
-                               /*offset=*/IntegerAttr());
-}
-
-/// Keeps what threads have of a tile out of their registers: filters and
-/// windows would take as many as a token's rows. Returns the place.
-Value CoresKernel::keep(Value held) {
-  auto type = cast<RankedTensorType>(held.getType());
-  int64_t elements = ShapedType::getNumElements(
-      tile::getSpread(type).getThreadShape(type.getShape()));
-  constexpr int64_t kWarpThreads = 32;
-  Value own = createAlloc(
-      {elements * kWarpThreads * static_cast<int64_t>(role.getWarps())});
-  tile::KeepOp::create(builder, loc, held, own);
-  return own;
-}
-
-Value CoresKernel::getKept(Value tile, Value own) {
-  return tile::KeptOp::create(builder, loc, plan.getHeldType(tile), own);
-}
-
-/// Returns the tiles that a token's operations read of what is loaded for it.
-SmallVector<Value> CoresKernel::getRowTiles() {
-  return llvm::map_to_vector(ahead, [](sched::LoadOp op) -> Value {
-    ConvRowOp conv = getConvolution(op);
-    return conv ? conv.getY() : op.getTile();
-  });
-}
-
-/// Returns a place for the rows of so many tokens.
-Value CoresKernel::createPlace(int64_t tokens) {
-  SmallVector<Type> types = llvm::map_to_vector(
-      getRowTiles(), [&](Value tile) -> Type { return plan.getType(tile); });
-  return createAlloc({tokens, tile::getRowsElements(types)});
-}
-
-/// Says what the rows of an entry of `place` have become.
-void CoresKernel::takeRows(CoresRegion &region, Value entry) {
-  SmallVector<Value> tiles = getRowTiles();
-  SmallVector<Type> types = llvm::map_to_vector(
-      tiles, [&](Value tile) -> Type { return plan.getType(tile); });
-  auto rows = tile::GetRowsOp::create(builder, loc, types, entry, place);
-  for (auto [tile, row] : llvm::zip_equal(tiles, rows.getTiles()))
-    region.set(tile, row);
-}
-
-/// Loads the rows of `tokens` tokens from `from` on, which are addressed where
-/// this stands; where there are no more, those of the last token in front of
-/// `end` once more. All are asked for before one is waited for.
-SmallVector<SmallVector<Value>> CoresKernel::loadRows(Value from, Value end,
-                                                      int64_t tokens) {
-  Value last = arith::SubIOp::create(builder, loc, end, index(1));
-  SmallVector<SmallVector<Value>> rows(tokens); // of each token
-  for (int64_t i = 0; i < tokens; ++i) {
-    Value token = arith::AddIOp::create(builder, loc, from, index(i));
-    loadAhead(arith::MinUIOp::create(builder, loc, token, last), rows[i]);
-    for (Value row : rows[i])
-      setHint(row, tile::kAddressedAgainAttr);
-  }
-  for (SmallVector<Value> &token : rows)
-    for (Value &row : token)
-      row = widen(row);
-  return rows;
-}
-
-/// Brings the rows of tokens from `from` on to their entries of the place.
-void CoresKernel::bringRows(MutableArrayRef<SmallVector<Value>> rows,
-                            Value from) {
-  for (size_t n = 0; n < ahead.size(); ++n) {
-    ConvRowOp conv = getConvolution(ahead[n]);
-    if (!conv)
-      continue;
-    SmallVector<Value> column = llvm::map_to_vector(
-        rows, [&](ArrayRef<Value> token) { return token[n]; });
-    convolveRows(conv, from, column);
-    for (auto [token, row] : llvm::zip_equal(rows, column))
-      token[n] = row;
-  }
-  for (auto [i, token] : llvm::enumerate(rows)) {
-    Value number = arith::AddIOp::create(builder, loc, from,
-                                         index(static_cast<int64_t>(i)));
-    tile::PutRowsOp::create(builder, loc, token, getEntry(number), place);
-  }
-}
-
-/// Brings the rows of a draft's first tokens, in front of its state: to their
-/// place, or if they are to be convolved out of the registers.
-void CoresKernel::bringFirstRows() {
-  auto tokens = static_cast<int64_t>(*role.getShareRows());
-  SmallVector<SmallVector<Value>> rows =
-      loadRows(index(0), launch.tokens, tokens);
-  if (!hasConvolutions()) {
-    bringRows(rows, index(0));
-    tile::MeetOp::create(builder, loc);
-    return;
-  }
-  for (SmallVector<Value> &token : rows)
-    for (Value &row : token)
-      row = keep(row);
-  keptRows = std::move(rows);
-}
-
-/// Loads the rows of the first token.
-void CoresKernel::loadFirst() {
-  loadAhead(index(0), first);
-  for (Value row : first)
-    setHint(row, tile::kAskedFirstAttr);
-}
-
-/// Brings the rows of the first token, which are loaded, to their place: with
-/// filters and windows that are in registers.
-void CoresKernel::bringFirst() {
-  SmallVector<Value> rows;
-  for (auto [op, held] : llvm::zip_equal(ahead, first)) {
-    rows.push_back(widen(held));
-    ConvRowOp convolution = getConvolution(op);
-    if (!convolution)
-      continue;
-    Value window = convolution.getWindow();
-    auto conv = tile::ConvRowOp::create(builder, loc, rows.back(),
-                                        widen(windows.lookup(window)),
-                                        fixed.lookup(convolution.getFilter()));
-    lastWindows[window] = conv.getNext();
-    rows.back() = createSilu(builder, loc, conv.getY());
-  }
-  tile::PutRowsOp::create(builder, loc, rows, index(0), place);
-  tile::MeetOp::create(builder, loc);
-}
-
-//===----------------------------------------------------------------------===//
 // A sequence
 //===----------------------------------------------------------------------===//
 
-/// Translates the operations of `token`, whose rows `region` has, or each
-/// thread loads.
+/// Translates the operations of `token`, of which `region` has what `rows`
+/// says.
 LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
-                                      bool loadsRows) {
+                                      Rows rows) {
   Chunk at;
   at.row = token;
   for (auto [tile, value] : fixed)
     region.set(tile, value);
   for (Operation &op : role.getEachChunk().getBlock().without_terminator()) {
-    if (isa<ConvRowOp>(op))
+    if (isa<ConvRowOp>(op) || (rows == Rows::made && part.contains(&op)))
       continue; // done
     if (auto load = dyn_cast<sched::LoadOp>(op)) {
-      bool isThere =
-          fixed.contains(load.getTile()) || (!loadsRows && isOfToken(load));
+      bool isThere = fixed.contains(load.getTile()) ||
+                     (rows != Rows::own && isOfToken(load));
       if (!isThere)
         region.set(load.getTile(),
                    widen(loadHeld(load, plan.getType(load.getTile()), at)));
@@ -314,7 +104,7 @@ CoresKernel::Held CoresKernel::loadInits() {
   Held held(loop.getInits().size());
   for (unsigned i = held.size(); i-- > 0;) {
     auto op = loop.getInits()[i].getDefiningOp<sched::LoadOp>();
-    held[i] = loadHeld(op, plan.getHeldType(op.getTile()), start);
+    held[i] = loadHeld(op, getBroughtType(i), start);
     setHint(held[i], tile::kAddressedFirstAttr);
   }
   for (auto [carry, loaded] :
@@ -324,20 +114,20 @@ CoresKernel::Held CoresKernel::loadInits() {
                              [&](unsigned i) { return held[i]; });
 }
 
-/// Keeps filters and windows in shared memory.
+/// Keeps filters, windows and vectors that rows are made with in shared memory.
 void CoresKernel::keepAll() {
   sched::EachChunkOp loop = role.getEachChunk();
   for (auto conv : loop.getBlock().getOps<ConvRowOp>())
     places[conv.getFilter()] = keep(fixed.lookup(conv.getFilter()));
-  for (BlockArgument carry : loop.getCarryArgs().drop_front())
-    if (SpreadPlan::isWindow(carry))
+  for (auto [i, carry] : llvm::enumerate(loop.getCarryArgs()))
+    if (isBrought(i))
       places[carry] = keep(widen(windows.lookup(carry)));
 }
 
 SmallVector<unsigned> CoresKernel::getHeldCarries() {
   SmallVector<unsigned> numbers;
-  for (auto [i, carry] : llvm::enumerate(role.getEachChunk().getCarryArgs()))
-    if (i == 0 || !SpreadPlan::isWindow(carry))
+  for (unsigned i = 0; i < role.getEachChunk().getCarryArgs().size(); ++i)
+    if (!isBrought(i))
       numbers.push_back(i);
   return numbers;
 }
@@ -356,17 +146,17 @@ CoresKernel::Held CoresKernel::getCarries(CoresRegion &region) {
 
 /// Goes through the first `tokens` tokens from what is held on; `bring` sees to
 /// it that a token's region has its rows. Returns what is held behind them.
-FailureOr<CoresKernel::Held>
-CoresKernel::lowerTokens(ValueRange held, Value tokens, bool loadsRows,
-                         function_ref<void(CoresRegion &, Value)> bring) {
+FailureOr<CoresKernel::Held> CoresKernel::lowerTokens(ValueRange held,
+                                                      Value tokens, Rows rows,
+                                                      BringFn bring) {
   auto forOp =
       scf::ForOp::create(builder, loc, index(0), tokens, index(1), held);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(forOp.getBody());
   CoresRegion region(builder, plan);
   setCarries(region, forOp.getRegionIterArgs());
-  bring(region, forOp.getInductionVar());
-  if (failed(lowerToken(region, forOp.getInductionVar(), loadsRows)))
+  if (failed(bring(region, forOp.getInductionVar())) ||
+      failed(lowerToken(region, forOp.getInductionVar(), rows)))
     return failure();
   scf::YieldOp::create(builder, loc, getCarries(region));
   return Held(forOp.getResults());
@@ -374,8 +164,8 @@ CoresKernel::lowerTokens(ValueRange held, Value tokens, bool loadsRows,
 
 /// Each thread loads its own rows, as it comes to a token.
 FailureOr<CoresKernel::Held> CoresKernel::lowerAlone(ValueRange held) {
-  return lowerTokens(held, count, /*loadsRows=*/true,
-                     [](CoresRegion &, Value) {});
+  return lowerTokens(held, count, Rows::own,
+                     [](CoresRegion &, Value) { return success(); });
 }
 
 /// Goes through a draft. The rows of its first tokens are there, or kept as
@@ -390,16 +180,15 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerDraft(ValueRange held) {
     tile::MeetOp::create(builder, loc);
   }
   auto entries = static_cast<int64_t>(*role.getShareRows());
+  bool areMade = !part.isEmpty();
+  if (areMade && failed(makeDraft(index(0), entries, When::first)))
+    return failure();
   int64_t more = entries % 2 == 0 ? 2 : 1;
-  auto compare = [&](arith::CmpIPredicate predicate, Value value,
-                     int64_t with) -> Value {
-    return arith::CmpIOp::create(builder, loc, predicate, value, index(with));
-  };
-  auto bring = [&](CoresRegion &region, Value token) {
+  auto bring = [&](CoresRegion &region, Value token) -> LogicalResult {
     Value rest = arith::RemUIOp::create(builder, loc, token, index(more));
     Value isLater = arith::AndIOp::create(
-        builder, loc, compare(arith::CmpIPredicate::eq, rest, 0),
-        compare(arith::CmpIPredicate::uge, token, entries));
+        builder, loc, compare(arith::CmpIPredicate::eq, rest, index(0)),
+        compare(arith::CmpIPredicate::uge, token, index(entries)));
     auto ifLater = scf::IfOp::create(builder, loc, isLater, /*withElse=*/false);
     {
       OpBuilder::InsertionGuard inside(builder);
@@ -409,10 +198,15 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerDraft(ValueRange held) {
       tile::MeetOp::create(builder, loc);
       bringRows(rows, token);
       tile::MeetOp::create(builder, loc);
+      if (areMade && failed(makeDraft(token, more, When::later)))
+        return failure();
     }
     takeRows(region, getEntry(token));
+    if (areMade)
+      takeMade(region, getEntry(token));
+    return success();
   };
-  return lowerTokens(held, count, /*loadsRows=*/false, bring);
+  return lowerTokens(held, count, areMade ? Rows::made : Rows::shared, bring);
 }
 
 /// The one token of a call: without a loop, which would have addresses in
@@ -420,12 +214,18 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerDraft(ValueRange held) {
 FailureOr<CoresKernel::Held> CoresKernel::lowerOne(ValueRange held) {
   CoresRegion region(builder, plan);
   setCarries(region, held);
-  if (isBlockwise()) {
-    bringFirst();
+  Rows rows = sharesMade()    ? Rows::made
+              : isBlockwise() ? Rows::shared
+                              : Rows::own;
+  if (rows != Rows::own) {
+    if (failed(bringFirst()))
+      return failure();
     arriveAsReader();
     takeRows(region, index(0));
+    if (rows == Rows::made)
+      takeMade(region, index(0));
   }
-  if (failed(lowerToken(region, index(0), /*loadsRows=*/!isBlockwise())))
+  if (failed(lowerToken(region, index(0), rows)))
     return failure();
   return getCarries(region);
 }
@@ -511,8 +311,11 @@ void CoresKernel::storeFinals(ValueRange held) {
   auto getFinal = [&](unsigned i) -> Value {
     if (auto *found = llvm::find(numbers, i); found != numbers.end())
       return held[found - numbers.begin()];
-    Value window = loop.getCarryArgs()[i], last = lastWindows.lookup(window);
-    return last ? last : getKept(window, places.lookup(window));
+    Value carry = loop.getCarryArgs()[i];
+    if (Value last = lastWindows.lookup(carry))
+      return last;
+    return tile::KeptOp::create(builder, loc, getBroughtType(i),
+                                places.lookup(carry));
   };
   Chunk end;
   end.row = index(0);

@@ -7,6 +7,8 @@
 #ifndef WYVERN_LIB_CONVERSION_SCHEDTOTILE_CORES_SPREADPLAN_H
 #define WYVERN_LIB_CONVERSION_SCHEDTOTILE_CORES_SPREADPLAN_H
 
+#include "RowsPart.h"
+
 #include "wyvern/Dialect/Delta/Analysis/DimClasses.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 #include "wyvern/Dialect/Tile/IR/Tile.h"
@@ -43,6 +45,11 @@ public:
   /// stored: of rows that are shared, and of what is convolved with them, an
   /// element a thread.
   RankedTensorType getHeldType(Value tile) const;
+  /// Returns a tile in the spread in which a warp makes it of rows alone. Of
+  /// what is carried each lane has as few elements as there may be, and as much
+  /// of both halves of a row; else it is that of threads that make their own,
+  /// with the same bits.
+  RankedTensorType getMadeType(Value tile) const;
   /// Blocks that follow each other and carry the same tile of `pool`.
   int64_t getSharers(sched::KernelOp kernel, BlockArgument pool,
                      Value tile) const;
@@ -54,6 +61,7 @@ public:
   bool isSummed() const { return summedBlocks; }
   /// Returns the dimension of a tile that is the split one.
   std::optional<int64_t> getSplitDim(Value tile) const;
+  const RowsPart &getRowsPart() const { return rows; }
   /// Elements of the split dimension that a block has.
   int64_t getPart() const { return part; }
 
@@ -62,6 +70,9 @@ private:
   /// True for a dimension that is spread as the summed one.
   bool isAlike(Value tile, int64_t dim) const;
   void findHalves(Block &block);
+  void findRows(sched::RoleOp role);
+  int64_t countOperations(Operation *op) const;
+  void dropFewRows(sched::RoleOp role);
   LogicalResult spreadState(sched::KernelOp kernel, Value state);
   LogicalResult findCluster(sched::KernelOp kernel);
   void findShared(sched::RoleOp role);
@@ -72,6 +83,9 @@ private:
   /// by splits and joins of halves, and how many the fewest of them are.
   SmallVector<delta::TileDim> alike;
   int64_t fewest = 0;
+  /// What follows from rows alone, and whether all such halves are of that.
+  RowsPart rows;
+  bool haveRowsHalves = false;
   tile::DimSpread splitSpread, summedSpread;
   int64_t part = 0, cluster = 1;
   int64_t warps = 1, blocks = 1;

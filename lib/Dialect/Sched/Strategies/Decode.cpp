@@ -180,8 +180,12 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
   bool isSummed = llvm::any_of(
       scan.getBlock(), [&](Operation &op) { return classes.mixes(&op, *dim); });
   bool isConvolved = !scan.getBlock().getOps<delta::ConvRowOp>().empty();
+  // Rows turn by running sums, which are carried as vectors.
+  bool isTurned = llvm::any_of(
+      llvm::seq<unsigned>(1, scan.getInits().size()),
+      [&](unsigned i) { return delta::getTileRank(scan.getCarryArg(i)) == 1; });
   // A block that waits for others in every token has no time to wait for rows.
-  bool mustShare = isConvolved || isSummed;
+  bool mustShare = isConvolved || isSummed || isTurned;
   bool areMany = counted.keys > kFewKeys;
   // An epilogue has operands and addresses of its own.
   int64_t registers = areMany && mustShare  ? kSharedKeysRegisters

@@ -412,7 +412,14 @@ static LogicalResult verifyRows(Operation *op, TypeRange tiles,
 }
 
 LogicalResult PutRowsOp::verify() {
-  return verifyRows(*this, getTiles().getTypes(), getPlace().getType());
+  if (failed(verifyRows(*this, getTiles().getTypes(), getPlace().getType())))
+    return failure();
+  for (Type type : getTiles().getTypes())
+    if (getOfWarp() && getSpread(type).getWarps() > 1)
+      return emitOpError() << "(C3) expected tiles that one warp has all of, "
+                              "since it puts them, found "
+                           << type;
+  return success();
 }
 
 LogicalResult GetRowsOp::verify() {

@@ -187,9 +187,11 @@ def Sched_RoleOp : Sched_Op<"role", [
     `share_rows n` rows are loaded by one thread an element, and reach the others through
     shared memory: those of the first n tokens in front of the state, then those of n / 2 at
     once, so that the tokens between wait for none. What a row passes through in front of all
-    else (`delta.conv_row`) is computed once a block. In a call of one token each thread loads
-    its own rows where nothing asks for that. Besides its state such a role carries windows of
-    convolutions, and vectors, which the threads hold as they hold rows of tokens.
+    else (`delta.conv_row`) is computed once a block, and what follows from rows alone (norms,
+    gates, rotations) is made by a warp a token, behind the loads of the state. In a call of
+    one token each thread loads and makes its own rows where nothing asks for that. Besides its
+    state such a role carries windows of convolutions, and vectors, which threads hold as rows
+    of tokens; with `share_rows` those that follow from rows alone go where these are made.
 
     A `divided` role of a kernel with `cluster` does a part in each block: an equal part
     of the dimension that matrices which it stores have, and that it neither sums over

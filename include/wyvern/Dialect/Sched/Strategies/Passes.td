@@ -100,9 +100,11 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     elements of the state each, and `min_blocks` is what the registers then leave room
     for. The rows of a draft's first `rows` tokens are loaded in front of the state, an
     element a thread (`share_rows`), so that no token waits for them behind the states of
-    other blocks. Rows that pass through a convolution are computed once a block, and a step
-    that sums over the split dimension (the norm of an epilogue) has its blocks wait for each
-    other in every token, as a cluster: both share rows in a call of one token, too.
+    other blocks. What follows from them alone is then made by a warp a token. Rows that pass
+    through a convolution, or turn by a running sum that is carried, are computed once a block,
+    and a step that sums over the split dimension (the norm of an epilogue) has its blocks wait
+    for each other in every token, as a cluster: all these share rows in a call of one token,
+    too.
 
     `few` is for so few sequences that SMs are left over: threads hold half of the elements,
     and there are twice as many blocks. Lanes sum as before, so results keep their bits.

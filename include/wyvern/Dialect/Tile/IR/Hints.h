@@ -11,14 +11,19 @@
 
 namespace mlir::wyvern::tile {
 
-/// On a load in a loop that is seldom come by: its address is made where it
-/// stands, of nothing that would be in registers in the rest of the loop.
+/// On a load or a store in a loop that is seldom come by: its address is made
+/// where it stands, of nothing that would be in registers in the rest of the
+/// loop.
 constexpr llvm::StringLiteral kAddressedAgainAttr = "tile.addressed_again";
 
 /// On a load whose value is read behind a branch: it is asked for where it
 /// stands. LLVM and ptxas move a load into the branch that reads it, behind the
 /// wait for what decides the branch; an atomic or a volatile one they leave.
 constexpr llvm::StringLiteral kAskedFirstAttr = "tile.asked_first";
+
+/// Beside that: the first level of caches may answer, which volatile loads pass
+/// by. It takes a register in kernels that have none to spare.
+constexpr llvm::StringLiteral kAskedCachedAttr = "tile.asked_cached";
 
 /// On a load or a store in a branch whose outermost coordinate comes late: what
 /// else its address is made of is made in front of the branch, so that one

@@ -110,6 +110,17 @@ def Tile_WarpgroupIdOp : Tile_Op<"warpgroup_id", [Pure]> {
   let assemblyFormat = "attr-dict";
 }
 
+def Tile_WarpIdOp : Tile_Op<"warp_id", [Pure]> {
+  let summary = "the number of the calling warp in its block";
+  let description = [{
+    What the warps of a role on the CUDA cores deal out tokens by.
+
+    Example: `%w = tile.warp_id`
+  }];
+  let results = (outs Index:$id);
+  let assemblyFormat = "attr-dict";
+}
+
 def Tile_OneWarpOp : Tile_Op<"one_warp", [
     NoTerminator, SingleBlock, NoRegionArguments, RecursiveMemoryEffects]> {
   let summary = "what one warp of a warpgroup does while the others go on";

@@ -227,7 +227,8 @@ def Tile_PutRowsOp : Tile_Op<"put_rows"> {
     Entry n is row n of `place`; it holds the tiles one behind the other, row-major. Of the
     threads that hold an element one stores it. Nobody waits: between this and a
     `tile.get_rows` of other threads lies a `tile.meet`, and one between that and the next
-    tiles that are put there.
+    tiles that are put there. With `of_warp` it is one warp that comes here, which has all of
+    the tiles, and stores them (C3).
 
     Example:
 
@@ -238,9 +239,11 @@ def Tile_PutRowsOp : Tile_Op<"put_rows"> {
     ```
   }];
   let arguments = (ins Variadic<Tile_AnyTensor>:$tiles, Index:$n,
-                       Arg<Tile_SmemType, "", [MemWrite]>:$place);
+                       Arg<Tile_SmemType, "", [MemWrite]>:$place,
+                       UnitAttr:$of_warp);
   let assemblyFormat = [{
-    $tiles `at` $n `in` $place attr-dict `:` type($place) `,` type($tiles)
+    $tiles `at` $n `in` $place (`of_warp` $of_warp^)? attr-dict
+    `:` type($place) `,` type($tiles)
   }];
   let hasVerifier = 1;
 }

@@ -76,10 +76,13 @@ static ExitCode compileModule(const DriverOptions &options, Compilation work) {
                       work.tools, wanted);
 }
 
-/// The same, and where kernels do not fit, with less for each block to do: in
-/// more kernels, which take longer.
+/// The same, and where kernels do not fit, with less for a thread or block to
+/// do at a time. What fits as it is stays so.
 static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
-  constexpr int64_t kSmallest = 2;
+  constexpr int64_t kSmallest = 3;
+  // A step has a block's work divided among clusters (sched-decode).
+  if (options.isStep())
+    return compileModule(options, work);
   DriverOptions tried = options;
   std::string why;
   for (; tried.smaller <= kSmallest; ++tried.smaller) {
@@ -90,8 +93,8 @@ static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
     if (code != ExitCode::Diagnostics) {
       if (!why.empty())
         llvm::WithColor::remark(llvm::errs(), "wyvernc")
-            << "blocks compute less at a time, in more kernels: " << why
-            << '\n';
+            << "less is computed at a time than could be, since otherwise "
+            << why << '\n';
       return code;
     }
     if (why.empty())

@@ -146,7 +146,7 @@ static void addRounded(OpPassManager &pm, const PipelineOptions &options) {
   const tile::TargetInfo &target = tile::getTargets().front();
   delta::CutMapsPassOptions cut;
   // A block of half the room is divided where one has just room for all.
-  cut.sharedBytes = target.sharedBytes / (options.smaller > 1 ? 2 : 1);
+  cut.sharedBytes = target.sharedBytes / (options.smaller > 2 ? 2 : 1);
   cut.registerBytes = target.tileRegisters * tile::kWarpgroupThreads * 4;
   delta::SplitMapsPassOptions split;
   split.sharedBytes = cut.sharedBytes;
@@ -206,16 +206,21 @@ static void addScheduled(OpPassManager &pm, const PipelineOptions &options) {
   }
   sched::SeparatePassOptions separate;
   separate.shareRuns = options.segmentTokens > 0;
-  separate.runs = options.smaller < 1;
+  separate.runs = options.smaller < 2;
   pm.addNestedPass<func::FuncOp>(sched::createSeparatePass(separate));
 }
 
-static void addTile(OpPassManager &pm, const PipelineOptions &) {
+static void addTile(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createConvertSchedToTilePass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
-  kernels.addPass(tile::createTileStripColumnsPass());
+  tile::TileStripColumnsPassOptions strip;
+  // Some kernels that hold as much as others that spill do not.
+  constexpr int64_t kFewRegisters = 240;
+  if (options.smaller > 0)
+    strip.registers = kFewRegisters;
+  kernels.addPass(tile::createTileStripColumnsPass(strip));
   kernels.addPass(tile::createTileScaleSolvePass());
   kernels.addPass(tile::createTileRematerializePass());
   kernels.addPass(tile::createTileSchedulePass());

@@ -104,10 +104,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
 
   Option<int64_t> smaller{
       *this, "smaller",
-      llvm::cl::desc("how much smaller than it could be what a block computes "
-                     "is made, where kernels do not fit otherwise: 0 not at "
-                     "all, 1 maps one chunk a block, 2 also of some channels "
-                     "or columns at a time wherever these can be divided"),
+      llvm::cl::desc("how much smaller than it could be what a thread or block "
+                     "computes is made, where kernels do not fit otherwise: 0 "
+                     "not at all, 1 rows in strips of columns, 2 also maps one "
+                     "chunk a block, 3 also some channels or columns at a time "
+                     "wherever these can be divided"),
       llvm::cl::init(0)};
 
   bool isStep() const { return serving.getValue() == "step"; }

@@ -1,4 +1,4 @@
-// RUN: wyvern-opt %s -tile-strip-columns="registers=64 columns=64" | FileCheck %s
+// RUN: wyvern-opt %s -tile-strip-columns="registers=40 columns=64" | FileCheck %s
 // RUN: wyvern-opt %s -tile-strip-columns | FileCheck %s --check-prefix=KEEP
 
 // Sums add strips up, and what leaves is made of strips, each from memory on.

@@ -233,18 +233,11 @@ struct StripColumns : tile::impl::TileStripColumnsPassBase<StripColumns> {
   }
 
 private:
-  /// True if threads have no registers for what `block` holds of tiles, and
-  /// half again as much as the widest of them takes, as what is on its way.
+  /// True if threads have no registers for what `block` holds of tiles.
   bool isFull(Block &block) {
     LiveRegisters live(block);
-    int64_t held = 0, widest = 0;
-    for (Operation &op : block) {
-      held = std::max(held, live.after(&op));
-      for (Value result : op.getResults())
-        if (getTile(result))
-          widest = std::max(widest, countRegisters(result));
-    }
-    return held + 3 * widest / 2 > registers;
+    return llvm::any_of(
+        block, [&](Operation &op) { return live.after(&op) > registers; });
   }
 
   /// Makes what sums along rows and what leaves `block` read in strips.

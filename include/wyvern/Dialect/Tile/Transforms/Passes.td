@@ -47,12 +47,11 @@ def TileStripColumnsPass
   let description = [{
     A kernel without products computes element by element, up to sums along rows and to
     what leaves. Operation by operation on whole tiles, it holds some of them at a time.
-    Where these and three halves of the widest tile take more than `registers` of a
-    thread, each sum and each tile that leaves is made of strips of at most `columns`
-    columns instead, from what lies in shared memory on: what several of them read is made,
-    and read, again. A sum along rows adds strips up, element by element, first. Strips are
-    a half of the columns, a quarter and so on; halves that a rotation takes are found in
-    what they are halves of.
+    Where these take more than `registers` of a thread, each sum and each tile that leaves
+    is made of strips of at most `columns` columns instead, from what lies in shared memory
+    on: what several of them read is made, and read, again. A sum along rows adds strips
+    up, element by element, first. Strips are a half of the columns, a quarter and so on;
+    halves that a rotation takes are found in what they are halves of.
 
     Before (types left out):
 
@@ -89,9 +88,9 @@ def TileStripColumnsPass
     ```
   }];
   let options = [
-    Option<"registers", "registers", "int64_t", /*default=*/"416",
-           "registers of a thread for tiles that are held, and three halves of the "
-           "widest; found by compiling layers with compute at all key dims">,
+    Option<"registers", "registers", "int64_t", /*default=*/"320",
+           "registers of a thread that tiles may hold, element by element; found by "
+           "compiling layers with compute at all key dims">,
     Option<"columns", "columns", "int64_t", /*default=*/"64",
            "columns that a strip has at most">
   ];

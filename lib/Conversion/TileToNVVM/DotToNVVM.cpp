@@ -44,11 +44,12 @@ private:
   void addBlock(int64_t row, int64_t column) {
     SmallVector<Value> a =
         readFragment(e, thread, adaptor.getA(), tile, row, column);
-    SmallVector<Value> b = readFragment(e, thread, adaptor.getB(),
-                                        op.getB().getType(), row, column);
     // Rows of B as they are read are columns of B^T, eight a right operand.
-    multiply(upper, a, {b[0], b[2]});
-    multiply(lower, a, {b[1], b[3]});
+    SmallVector<Value> b =
+        readFragment(e, thread, adaptor.getB(), op.getB().getType(), row,
+                     column, /*byRow=*/true);
+    multiply(upper, a, {b[0], b[1]});
+    multiply(lower, a, {b[2], b[3]});
   }
 
   /// Adds A B^T of 16 x 8 to `sums`.

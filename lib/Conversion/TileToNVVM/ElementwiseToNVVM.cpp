@@ -219,7 +219,8 @@ struct OfSumPattern : OpConversionPattern<OpT> {
                   ConversionPatternRewriter &rewriter) const override {
     Emitter e(rewriter, op.getLoc());
     auto isSum = [](Value operand) {
-      return isa_and_nonnull<ReduceOp, DotOp>(operand.getDefiningOp());
+      return isa_and_nonnull<ReduceOp, DiagonalOp, DotOp>(
+          operand.getDefiningOp());
     };
     if (llvm::none_of(op->getOperands(), isSum) || !e.hasFewRegisters())
       return rewriter.notifyMatchFailure(op, "not made of a sum");

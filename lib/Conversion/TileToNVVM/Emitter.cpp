@@ -9,6 +9,7 @@
 #include "wyvern/Dialect/Tile/IR/Tile.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::wyvern;
@@ -382,19 +383,25 @@ Value tile::globalFieldAgain(Emitter &e, Value global, int64_t field,
   return e.ptx(text, "=l,l", e.ext64(varying), arg.getType()).front();
 }
 
+/// True for the constant 0.
+static bool isZero(Value value) { return matchPattern(value, m_Zero()); }
+
 Value tile::globalAddressAgain(Emitter &e, Value global, ValueRange coords,
                                Type element, Value varying) {
   if (!e.hasFewRegisters() || e.hasFewAddresses())
     return globalAddress(e, global, coords, element);
-  Value pointer = globalFieldAgain(e, global, 0, varying);
-  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  // Elements are counted: one shift, not one a stride.
+  Value offset = e.c64(0);
   for (auto [dim, coord] : llvm::enumerate(coords)) {
+    if (isZero(coord))
+      continue;
     Value stride = globalFieldAgain(e, global, dim + 1, varying);
-    pointer = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
-                    {coord, e.mul(stride, bytes), pointer}, pointer.getType())
-                  .front();
+    offset = e.ptx("mad.lo.s64 $0, $1, $2, $3;", "=l,l,l,l",
+                   {coord, stride, offset}, e.i64())
+                 .front();
   }
-  return pointer;
+  return offsetPointer(e, globalFieldAgain(e, global, 0, varying), offset,
+                       element);
 }
 
 Value tile::isPresent(Emitter &e, Value pointer) {

@@ -31,14 +31,18 @@ namespace {
 /// a warp's 16 rows; lane l gives the address of row l % 8 of block l / 8. With
 /// `transposed` the tile in memory is the transpose, and the instruction's
 /// .trans turns each block. `firstRow` is where the register tile's 64 rows
-/// begin in a tile of more.
+/// begin in a tile of more. With `byRow` the blocks are (0, j), (0, j + 8),
+/// (8, j), (8, j + 8): what a right operand of mma.sync has of eight rows is in
+/// neighbouring registers then.
 class MatrixAccess {
 public:
   MatrixAccess(Emitter &e, Value thread, Value base, SmemType tile,
-               bool transposed, int64_t firstRow)
+               bool transposed, int64_t firstRow, bool byRow = false)
       : e(e), base(base), tile(tile), transposed(transposed) {
     Value in = e.urem(thread, 8), block = e.udiv(e.urem(thread, 32), 8);
     Value low = e.mul(e.urem(block, 2), 8), high = e.mul(e.udiv(block, 2), 8);
+    if (byRow)
+      std::swap(low, high);
     Value warp = e.urem(e.udiv(thread, 32), kWarpgroupWarps);
     Value warpRow = e.add(e.mul(warp, 16), firstRow);
     along = e.add(warpRow, transposed ? low : e.add(low, in));
@@ -97,8 +101,9 @@ Value readMatrix(Emitter &e, Value base, SmemType tile, bool transposed,
 
 SmallVector<Value> tile::readFragment(Emitter &e, Value thread, Value base,
                                       SmemType tile, int64_t firstRow,
-                                      int64_t j) {
-  MatrixAccess access(e, thread, base, tile, /*transposed=*/false, firstRow);
+                                      int64_t j, bool byRow) {
+  MatrixAccess access(e, thread, base, tile, /*transposed=*/false, firstRow,
+                      byRow);
   return access.read(j);
 }
 

@@ -102,9 +102,10 @@ Value swizzledAddress(Emitter &e, Value base, SmemType tile, Value row,
 
 /// The 16 x 16 elements of a swizzled tile from column `j` on, of the 16 rows
 /// that the warp has of the 64 from `firstRow` on: as a left operand of
-/// mma.sync.
+/// mma.sync, or with `byRow` as two right operands of eight rows each.
 SmallVector<Value> readFragment(Emitter &e, Value thread, Value base,
-                                SmemType tile, int64_t firstRow, int64_t j);
+                                SmemType tile, int64_t firstRow, int64_t j,
+                                bool byRow = false);
 
 /// A tile of 16 bits in registers into a swizzled one.
 void writeMatrix(Emitter &e, Value vector, Value base, SmemType tile,

@@ -1,4 +1,4 @@
-//===- ReduceToNVVM.cpp - Sums of rows and columns ----------------------===//
+//===- ReduceToNVVM.cpp - Sums of rows and columns, and diagonals -------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -162,6 +162,62 @@ private:
   SmallVector<SmallVector<Value>> blocks;
 };
 
+/// A warp's rows of the diagonal are in two blocks of 8 columns, whose number
+/// is the warp's: each lane chooses two elements, of its upper and of its lower
+/// row, and those that are on the diagonal are written.
+struct DiagonalPattern : OpConversionPattern<DiagonalOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(DiagonalOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Emitter e(rewriter, op.getLoc());
+    int64_t barrier = op.getBarrierId();
+    Value lane = e.laneId(), warp = e.warpInGroup();
+    Value isOdd = isSet(e, lane, 4), isSecond = isSet(e, warp, 1),
+          isThird = isSet(e, warp, 2);
+    SmallVector<Value> elements = e.elements(adaptor.getX()), chosen;
+    for (int64_t half : {0, 1}) {
+      SmallVector<Value> ofWarps;
+      for (int64_t number = 0; number < kWarpgroupWarps; ++number) {
+        int64_t first = 4 * (2 * number + half) + 2 * half;
+        ofWarps.push_back(
+            e.select(isOdd, elements[first + 1], elements[first]));
+      }
+      chosen.push_back(e.select(isThird,
+                                e.select(isSecond, ofWarps[3], ofWarps[2]),
+                                e.select(isSecond, ofWarps[1], ofWarps[0])));
+    }
+    // The lane's upper row is lane / 4 of the warp's, and its columns of a
+    // block begin at 2 (lane % 4).
+    Value isDiagonal =
+        e.cmp(LLVM::ICmpPredicate::eq, e.udiv(lane, 8), e.urem(lane, 4));
+    Value row = e.add(e.mul(warp, 16), e.udiv(lane, 4));
+    Value scratch = adaptor.getScratch();
+    auto address = [&](Value index) {
+      return e.add(scratch, e.opaque(e.mul(index, 4)));
+    };
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    e.ifThen(isDiagonal, [&] {
+      Value upper = address(row);
+      e.storeShared(chosen[0], upper);
+      e.storeShared(chosen[1], e.add(upper, 4 * 8));
+    });
+    emitWarpgroupBarrier(e, barrier, /*proxy=*/false);
+    SmallVector<Value> diagonal;
+    Value first = address(lane);
+    for (int64_t i = 0; i < kAccRows; i += kLanes)
+      diagonal.push_back(e.loadShared(e.f32(), e.add(first, 4 * i)));
+    rewriter.replaceOp(op, e.vectorOf(diagonal));
+    return success();
+  }
+
+private:
+  static Value isSet(Emitter &e, Value number, int64_t bit) {
+    return e.cmp(LLVM::ICmpPredicate::ne, e.band(number, e.c32(bit)), e.c32(0));
+  }
+};
+
 struct ReducePattern : OpConversionPattern<ReduceOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -183,5 +239,6 @@ struct ReducePattern : OpConversionPattern<ReduceOp> {
 
 void tile::populateReducePatterns(LLVMTypeConverter &converter,
                                   RewritePatternSet &patterns) {
-  patterns.add<ReducePattern>(converter, patterns.getContext());
+  patterns.add<ReducePattern, DiagonalPattern>(converter,
+                                               patterns.getContext());
 }

@@ -15,7 +15,10 @@ using namespace mlir::wyvern::tile;
 
 namespace {
 /// Role i runs in the warps after those of role i - 1: a chain of ifs on the
-/// warp number, which is uniform in every warp.
+/// warp number, which is uniform in every warp. Where registers are few, each
+/// stands in the branch that the one before does not take: what the next roles
+/// read would be held throughout it otherwise, as ptxas does not see that its
+/// warps are in none. Elsewhere that has made a forward spill 4 bytes.
 struct RolesPattern : OpConversionPattern<RolesOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -26,6 +29,8 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
     int64_t launched = registersAtLaunch(op);
     Value warp = e.warpNumber();
     int64_t end = 0;
+    bool areNested = e.hasFewRegisters();
+    OpBuilder::InsertionGuard ofRoles(rewriter);
     for (auto [i, role] : llvm::enumerate(op.getRoles())) {
       int64_t first = end;
       end += op.getWarps()[i];
@@ -33,16 +38,22 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
       // All warps of a warpgroup set their registers, also those that do
       // nothing.
       int64_t lastOfGroup = llvm::alignTo(end, 4);
-      OpBuilder::InsertionGuard guard(rewriter);
-      auto ifOp = ifWarps(e, warp, first, budget ? lastOfGroup : end);
-      rewriter.setInsertionPointToStart(ifOp.thenBlock());
+      bool hasElse = areNested && i + 1 < op.getRoles().size();
+      auto ofGroup =
+          ifWarps(e, warp, first, budget ? lastOfGroup : end, hasElse);
+      scf::IfOp ofRole = ofGroup;
+      rewriter.setInsertionPointToStart(ofGroup.thenBlock());
       setRegisters(budget, launched, e);
       if (budget && lastOfGroup != end) {
-        ifOp = ifWarps(e, warp, first, end);
-        rewriter.setInsertionPointToStart(ifOp.thenBlock());
+        ofRole = ifWarps(e, warp, first, end, /*hasElse=*/false);
+        rewriter.setInsertionPointToStart(ofRole.thenBlock());
       }
       rewriter.inlineBlockBefore(&role.front(),
-                                 ifOp.thenBlock()->getTerminator());
+                                 ofRole.thenBlock()->getTerminator());
+      if (hasElse)
+        rewriter.setInsertionPointToStart(ofGroup.elseBlock());
+      else
+        rewriter.setInsertionPointAfter(ofGroup);
     }
     rewriter.eraseOp(op);
     return success();
@@ -50,10 +61,11 @@ struct RolesPattern : OpConversionPattern<RolesOp> {
 
 private:
   /// An empty branch for the warps from `first` to before `end`.
-  static scf::IfOp ifWarps(Emitter &e, Value warp, int64_t first, int64_t end) {
+  static scf::IfOp ifWarps(Emitter &e, Value warp, int64_t first, int64_t end,
+                           bool hasElse) {
     Value inside = e.cmp(LLVM::ICmpPredicate::ult, e.sub(warp, e.c32(first)),
                          e.c32(end - first));
-    return scf::IfOp::create(e.builder, e.loc, inside, /*withElse=*/false);
+    return scf::IfOp::create(e.builder, e.loc, inside, hasElse);
   }
 
   /// Registers a thread has when the block starts. The kernel is an llvm.func

@@ -66,11 +66,22 @@ tile.kernel @barriers() grid 1 * slots warps 4 min_blocks 1 operands [] shared_b
 
 // -----
 
-// 384 threads start with 168 registers each; a budget of 0 leaves a role alone.
+// 384 threads start with 168 registers each; a budget of 0 leaves a role alone. Where registers
+// are few each role is in the branch that those before it do not take: what it alone reads is
+// not held in them.
 
 // CHECK-LABEL: llvm.func @budgets
-// CHECK: nvvm.setmaxregister decrease 40
-// CHECK: nvvm.setmaxregister increase 232
+// CHECK: scf.if
+// CHECK-NEXT: nvvm.setmaxregister decrease 40
+// CHECK-NEXT: "bar.sync 1, 128;"
+// CHECK-NEXT: } else {
+// CHECK: scf.if
+// CHECK-NEXT: nvvm.setmaxregister increase 232
+// CHECK-NEXT: "bar.sync 2, 128;"
+// CHECK-NEXT: } else {
+// CHECK: scf.if
+// CHECK-NEXT: "bar.sync 3, 128;"
+// CHECK-COUNT-3: }
 // CHECK-NOT: nvvm.setmaxregister
 // CHECK: llvm.return
 tile.kernel @budgets() grid 1 * slots warps 12 min_blocks 1 operands [] shared_bytes 0 {
@@ -81,7 +92,7 @@ tile.kernel @budgets() grid 1 * slots warps 12 min_blocks 1 operands [] shared_b
   }, {
     tile.barrier id 3
   }
-}
+} {tile.few_registers}
 
 // -----
 
@@ -89,6 +100,7 @@ tile.kernel @budgets() grid 1 * slots warps 12 min_blocks 1 operands [] shared_b
 
 // CHECK-LABEL: llvm.func @two_blocks
 // CHECK: nvvm.setmaxregister increase 152
+// CHECK-NOT: else
 // CHECK: nvvm.setmaxregister decrease 104
 tile.kernel @two_blocks() grid 1 * slots warps 8 min_blocks 2 operands [] shared_bytes 0 {
   tile.roles warps [4, 4] registers [152, 104] {
@@ -149,10 +161,18 @@ tile.kernel @parts(%c: tensor<64x64xf32, #tile.layout<acc>>, %s: tensor<64xf32, 
 // -----
 
 // Row i of A with row i of B: two products of eight rows of B for 16 columns, and the
-// diagonals of both.
+// diagonals of both. Of B a lane has two neighbouring registers of what it reads in each.
 
 // CHECK-LABEL: llvm.func @dot
-// CHECK-COUNT-8: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// CHECK: ldmatrix
+// CHECK: %[[B:.*]] = llvm.inline_asm {{.*}}ldmatrix
+// CHECK-DAG: %[[B0:.*]] = llvm.extractvalue %[[B]][0]
+// CHECK-DAG: %[[B1:.*]] = llvm.extractvalue %[[B]][1]
+// CHECK-DAG: %[[B2:.*]] = llvm.extractvalue %[[B]][2]
+// CHECK-DAG: %[[B3:.*]] = llvm.extractvalue %[[B]][3]
+// CHECK: mma.sync{{.*}}"{{.*}}" {{.*}}, %[[B0]], %[[B1]] :
+// CHECK: mma.sync{{.*}}"{{.*}}" {{.*}}, %[[B2]], %[[B3]] :
+// CHECK-COUNT-6: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 // CHECK-NOT: mma.sync
 // CHECK: llvm.select
 // CHECK: nvvm.shfl.sync bfly
@@ -161,4 +181,21 @@ tile.kernel @dot() grid 1 * slots warps 4 min_blocks 1 operands [] shared_bytes 
   %b = tile.alloc offset 8192 : !tile.smem<64x64xbf16>
   %s = tile.alloc offset 16384 : !tile.smem<4xf32>
   %d = tile.dot %a, %b via %s barrier 1 : !tile.smem<64x64xbf16>, !tile.smem<64x64xbf16>, !tile.smem<4xf32>
+}
+
+// -----
+
+// A warp chooses by its number, twice of four blocks; a lane writes what lies on the diagonal.
+
+// CHECK-LABEL: llvm.func @diagonal
+// CHECK-COUNT-14: llvm.select
+// CHECK-NOT: llvm.select
+// CHECK: "bar.sync 1, 128;"
+// CHECK: scf.if
+// CHECK-COUNT-2: "st.shared.f32
+// CHECK: "bar.sync 1, 128;"
+// CHECK-COUNT-2: "ld.shared.f32
+tile.kernel @diagonal(%x: tensor<64x64xf32, #tile.layout<acc>>) grid 1 * slots warps 4 min_blocks 1 operands [""] shared_bytes 256 {
+  %s = tile.alloc offset 0 : !tile.smem<64xf32>
+  %d = tile.diagonal %x via %s barrier 1 : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
 }

@@ -442,6 +442,15 @@ func.func @sums(%x: tensor<64x128xf32, #tile.layout<acc>>, %scratch: !tile.smem<
   return
 }
 
+// CHECK-LABEL: func.func @diagonal
+func.func @diagonal(%x: tensor<64x64xf32, #tile.layout<acc>>, %scratch: !tile.smem<64xf32>) {
+  // CHECK: tile.diagonal %{{.*}} via %{{.*}} barrier 1 : <64xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  %d = tile.diagonal %x via %scratch barrier 1
+      : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>>
+      -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
 // CHECK-LABEL: func.func @first_slot
 func.func @first_slot(%n: index, %cu: !tile.cu_seqlens, %T: index) {
   // CHECK: tile.first_slot %{{.*}} of %{{.*}} tokens %{{.*}} chunk %{{.*}}

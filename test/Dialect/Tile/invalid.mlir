@@ -1184,8 +1184,24 @@ func.func @copy_to_warps_c3(%x: tensor<64xf32, #tile.layout<warp>>, %s: !tile.sm
 // -----
 
 //===----------------------------------------------------------------------===//
-// tile.dot, tile.add_scaled
+// tile.diagonal, tile.dot, tile.add_scaled
 //===----------------------------------------------------------------------===//
+
+func.func @diagonal_c1(%x: tensor<64x128xf32, #tile.layout<acc>>, %s: !tile.smem<64xf32>) {
+  // expected-error @+1 {{(C1) expected 'tensor<64xf32, #tile.layout<warp>>' of 'tensor<64x64xf32, #tile.layout<acc>>', found 'tensor<64xf32, #tile.layout<warp>>' of 'tensor<64x128xf32, #tile.layout<acc>>'}}
+  %d = tile.diagonal %x via %s barrier 1 : !tile.smem<64xf32>, tensor<64x128xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
+
+func.func @diagonal_c2(%x: tensor<64x64xf32, #tile.layout<acc>>, %s: !tile.smem<128xf32>) {
+  // expected-error @+1 {{(C2) expected a scratch tile of '!tile.smem<64xf32>', found '!tile.smem<128xf32>'}}
+  %d = tile.diagonal %x via %s barrier 1 : !tile.smem<128xf32>, tensor<64x64xf32, #tile.layout<acc>> -> tensor<64xf32, #tile.layout<warp>>
+  return
+}
+
+// -----
 
 func.func @dot_c1(%a: !tile.smem<32x64xbf16>, %s: !tile.smem<4xf32>) {
   // expected-error @+1 {{(C1) expected matrices of 16 bits with a multiple of 64 rows, found '!tile.smem<32x64xbf16>'}}

@@ -287,6 +287,50 @@ tile.kernel @relieved(%n: index, %k: !tile, %v: !tile, %s: !acc)
   }
 }
 
+// What a rounding leaves out of a tile is multiplied first, then the rounded tile: the wait
+// for what both are multiplied by comes in front of what makes them, and no branch stands
+// between that and the products.
+
+// CHECK-LABEL: tile.kernel @remainder
+tile.kernel @remainder(%n: index, %v: tensor<64xf32, #tile.layout<col>>, %s: !acc)
+    grid 1 * slots warps 5 min_blocks 1 operands ["", "", ""] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %ring = tile.alloc_ring producers 1 consumers 4 offset 0 : !tile.ring<1, [!tile]>
+  tile.roles warps [4, 1] registers [160, 0] {
+    // CHECK: scf.for
+    // CHECK-NEXT: %[[K:.*]] = tile.wait
+    // CHECK-NEXT: tile.broadcast
+    // CHECK-NEXT: arith.mulf
+    // CHECK-NEXT: %[[HIGH:.*]] = arith.truncf
+    // CHECK-NEXT: arith.extf
+    // CHECK-NEXT: arith.subf
+    // CHECK-NEXT: %[[LOW:.*]] = arith.truncf
+    // CHECK-NEXT: tile.mma %[[LOW]], %[[K]]
+    // CHECK: tile.mma %[[HIGH]], %[[K]]
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %s) -> (!acc) {
+      %b = tile.broadcast %v : tensor<64xf32, #tile.layout<col>> -> !acc
+      %x = arith.mulf %S, %b : !acc
+      %h = arith.truncf %x : !acc to !half
+      %e = arith.extf %h : !half to !acc
+      %d = arith.subf %x, %e : !acc
+      %l = arith.truncf %d : !acc to !half
+      %k = tile.wait %ring[%i] : !tile.ring<1, [!tile]> -> !tile
+      %m = tile.mma %l, %k : !half, !tile -> !fly
+      %y = tile.await %m : !fly
+      %o = tile.mma %h, %k into %y : !half, !tile, !acc -> !fly
+      %z = tile.await %o : !fly
+      tile.release %ring[%i] : !tile.ring<1, [!tile]>
+      scf.yield %z : !acc
+    }
+  }, {
+    scf.for %i = %c0 to %n step %c1 {
+      %k = tile.acquire %ring[%i] : !tile.ring<1, [!tile]> -> !tile
+      tile.commit %ring[%i] : !tile.ring<1, [!tile]>
+    }
+  }
+} {tile.few_registers}
+
 // A matrix of f32 that a product is multiplied by is read when that is complete.
 
 // CHECK-LABEL: tile.kernel @multiplied

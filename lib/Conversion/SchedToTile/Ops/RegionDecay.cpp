@@ -45,14 +45,26 @@ std::pair<Value, Value> RegionLowering::pairSums(OpT op, RankedTensorType type,
                     type.getDimSize(m == 0 ? 1 : 0))};
 }
 
+/// The decay between the tokens of each pair, of later ones too, where it may
+/// be infinite. Where registers do, products of one orientation share it.
 template <typename OpT>
-Value RegionLowering::decayExponent(OpT op, RankedTensorType type, int64_t m) {
+Value RegionLowering::pairDecay(OpT op, RankedTensorType type, int64_t m) {
+  Value &known = decays[{op.getG(), m}];
+  bool isShared = hasPlenty && !op.getBeforeDecay() &&
+                  op.getRows() == ArrayRef<int64_t>{1, 1};
+  if (isShared && known && known.getType() == type)
+    return known;
   auto [h, p] = pairSums(op, type, m);
   if (!h)
     return {};
   Location loc = op.getLoc();
   h = spread(loc, h, type);
-  return arith::SubFOp::create(builder, loc, h, spread(loc, p, type));
+  Value decay = math::Exp2Op::create(
+      builder, loc,
+      arith::SubFOp::create(builder, loc, h, spread(loc, p, type)));
+  if (isShared)
+    known = decay;
+  return decay;
 }
 
 bool RegionLowering::hasBudgets() {
@@ -168,13 +180,12 @@ Value RegionLowering::maskDecayProduct(OpT op, Value product, int64_t m) {
     keep = isKept(op, type, m);
   Value zero = constant(loc, type, 0);
   if (op.getG()) {
-    Value exponent = decayExponent(op, type, m);
-    if (!exponent)
+    Value decay = pairDecay(op, type, m);
+    if (!decay)
       return {};
     // Of pairs that the mask drops the exponent may be huge, and their product
     // infinite or no number: the selection below does not look at it.
-    product = arith::MulFOp::create(
-        builder, loc, product, math::Exp2Op::create(builder, loc, exponent));
+    product = arith::MulFOp::create(builder, loc, product, decay);
   }
   return arith::SelectOp::create(builder, loc, keep, product, zero);
 }
@@ -196,6 +207,8 @@ LogicalResult RegionLowering::lowerDecayDot(DecayDotOp op) {
 }
 
 LogicalResult RegionLowering::lowerDecayMask(DecayMaskOp op) {
+  if (isDiagonalSum(op))
+    return success(); // made where it is summed
   Value masked = makeMask(op);
   registers[op.getR()] = {masked};
   return success(masked != nullptr);

@@ -65,16 +65,18 @@ bool RegionLowering::isMadeAtUse(Value value) {
   return isMadeAtUse(value, seen);
 }
 
+/// True if `op` makes what the rounding of its left operand leaves out.
+static bool isRemainder(Operation *op) {
+  auto rest = dyn_cast<arith::SubFOp>(op);
+  auto kept = rest ? rest.getRhs().getDefiningOp<arith::ExtFOp>() : nullptr;
+  auto rounded = kept ? kept.getIn().getDefiningOp<arith::TruncFOp>() : nullptr;
+  return rounded && rounded.getIn() == rest.getLhs();
+}
+
 /// True if what the rounding of `value` leaves out of it is wanted.
 static bool hasRemainder(Value value) {
   return llvm::any_of(value.getUsers(), [&](Operation *user) {
-    auto rest = dyn_cast<arith::SubFOp>(user);
-    auto kept = rest && rest.getLhs() == value
-                    ? rest.getRhs().getDefiningOp<arith::ExtFOp>()
-                    : nullptr;
-    auto rounded =
-        kept ? kept.getIn().getDefiningOp<arith::TruncFOp>() : nullptr;
-    return rounded && rounded.getIn() == value;
+    return isRemainder(user) && user->getOperand(0) == value;
   });
 }
 
@@ -93,7 +95,7 @@ bool RegionLowering::isMadeAtUse(Value value,
     return true;
   // Both parts are of one reading, and the rounded one is multiplied behind.
   auto rounded = dyn_cast<arith::TruncFOp>(op);
-  if (hasPlenty && hasRemainder(rounded ? rounded.getIn() : value))
+  if (isFull && hasRemainder(rounded ? rounded.getIn() : value))
     return false;
   return !fused.contains(op) && isa<arith::ArithDialect>(op->getDialect()) &&
          llvm::all_of(op->getOperands(), [&](Value operand) {
@@ -365,6 +367,15 @@ bool RegionLowering::isSumOfTiles(Operation *op) {
   return tiles > 1 && !addsProduct;
 }
 
+/// True if ptxas has no cause to make the result of `op` late: it is rounded at
+/// once, or where registers do it is of a sum that is held.
+bool RegionLowering::isHeldBehind(Operation *op) {
+  auto isTerm = [&](Operation *user) {
+    return op->getDialect() == user->getDialect() && isSumOfTiles(user);
+  };
+  return isRemainder(op) || (hasPlenty && llvm::all_of(op->getUsers(), isTerm));
+}
+
 LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
   if (getShared(result))
@@ -390,6 +401,7 @@ LogicalResult RegionLowering::lowerElementwise(Operation *op) {
   bool isChosen = isa<arith::SelectOp>(op) && tensorOf(result).getRank() == 2 &&
                   !result.hasOneUse();
   bool isHeld = (isChosen || isSumOfTiles(op) || isBegin) &&
+                !(isFull && isHeldBehind(op)) &&
                 tensorOf(result).getElementType().isF32() &&
                 llvm::any_of(op->getUsers(),
                              [](Operation *user) { return !isSink(user); });

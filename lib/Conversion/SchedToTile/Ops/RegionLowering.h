@@ -30,6 +30,10 @@ Value getExpOfSums(Operation *op);
 /// memory, where registers would hold it beside the product. Null otherwise.
 Value getSharedFactor(Operation *op);
 
+/// True for a mask that lets pass the diagonal of a square alone, of which a
+/// sum is all that is read.
+bool isDiagonalSum(delta::DecayMaskOp mask);
+
 /// True for what takes tiles out of a chunk: to memory, to a channel, to the
 /// next chunk.
 inline bool isSink(Operation *op) {
@@ -90,6 +94,9 @@ public:
   /// Where registers do, a tile and its rounded part are made once for all that
   /// read them: instructions are what is dear.
   void setPlenty(bool does) { hasPlenty = does; }
+  /// The kernel sums rows and columns of products beside these: it has neither
+  /// registers nor instructions to spare.
+  void setFull(bool is) { isFull = is; }
   /// `value` is the register tile, vector or scalar `lowered`.
   void setRegister(Value value, Value lowered) { registers[value] = {lowered}; }
   /// `ops` are lowered otherwise. To be called before they are planned.
@@ -161,6 +168,7 @@ private:
   LogicalResult lowerBroadcast(linalg::BroadcastOp op);
   LogicalResult lowerReduce(linalg::ReduceOp op);
   Value makeDot(linalg::ReduceOp op);
+  Value makeDiagonal(linalg::ReduceOp op);
   LogicalResult lowerEraseFactor(delta::EraseFactorOp op);
   LogicalResult lowerEraseApply(delta::EraseApplyOp op);
   LogicalResult lowerCumsum(delta::CumsumOp op);
@@ -182,6 +190,7 @@ private:
   bool isMadeAtUse(Value value, llvm::SmallDenseSet<Value> &seen);
   /// True for an elementwise operation on several tiles that are in registers.
   bool isSumOfTiles(Operation *op);
+  bool isHeldBehind(Operation *op);
   bool isMaskOfShared(Value value);
   /// True for what getSharedFactor returns of its operand.
   bool isSharedFactor(Value value);
@@ -259,7 +268,7 @@ private:
                  int64_t half);
   template <typename OpT> Value sumInLog2(OpT op, bool exclusive);
   template <typename OpT>
-  Value decayExponent(OpT op, RankedTensorType type, int64_t m);
+  Value pairDecay(OpT op, RankedTensorType type, int64_t m);
   template <typename OpT>
   std::pair<Value, Value> pairSums(OpT op, RankedTensorType type, int64_t m);
   bool isTriangle(delta::DecayDotOp op, int64_t m);
@@ -275,7 +284,7 @@ private:
   /// The role takes what comes out of channels where its schedule says: its
   /// registers are few, and shared memory is full.
   bool isTight = false;
-  bool hasPlenty = false;
+  bool hasPlenty = false, isFull = false;
   Operation *allocationPoint;
   Warps warps;
   Fetch fetch;
@@ -286,6 +295,8 @@ private:
   DenseMap<std::pair<Value, int64_t>, Value> made;
   /// Running sums of decays, exclusive or not.
   DenseMap<std::pair<Value, unsigned>, Value> sums;
+  /// Decays of all pairs of tokens, by the dimension that is M.
+  DenseMap<std::pair<Value, int64_t>, Value> decays;
   /// Values that products read from shared memory.
   DenseSet<Value> staged;
   /// False where a state fills the registers: vectors of a chunk are then read

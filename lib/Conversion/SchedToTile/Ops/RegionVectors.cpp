@@ -128,6 +128,31 @@ Value RegionLowering::makeDot(linalg::ReduceOp op) {
                              warps.barrier);
 }
 
+bool wyvern::isDiagonalSum(DecayMaskOp mask) {
+  constexpr int64_t square[] = {tile::kAccRows, tile::kAccRows};
+  return mask.getR().hasOneUse() &&
+         isa<linalg::ReduceOp>(*mask.getR().user_begin()) && !mask.getG() &&
+         mask.getNear() == 1 && mask.getMask() == RowMask::upto_token &&
+         mask.getRows() == ArrayRef<int64_t>{1, 1} &&
+         tensorOf(mask.getR()).getShape() == ArrayRef(square);
+}
+
+/// The sums of what a mask leaves of a square, if that is the diagonal: no
+/// element is added; null for another.
+Value RegionLowering::makeDiagonal(linalg::ReduceOp op) {
+  auto mask = op.getInputs().front().getDefiningOp<DecayMaskOp>();
+  if (!mask || !isDiagonalSum(mask))
+    return {};
+  Value x = getRegister(mask.getM(), mask);
+  if (!x)
+    return {};
+  Value scratch =
+      allocate({tile::kAccRows}, builder.getF32Type(), /*transient=*/true);
+  return tile::DiagonalOp::create(
+      builder, op.getLoc(), getRegisterType(op.getResult(0), std::nullopt), x,
+      scratch, warps.barrier);
+}
+
 LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
   Block *body = op.getBlock();
   bool isSum = body->getOperations().size() == 2 &&
@@ -143,6 +168,10 @@ LogicalResult RegionLowering::lowerReduce(linalg::ReduceOp op) {
     return success(); // made with its operand
   if (Value dot = rank == 2 ? makeDot(op) : Value()) {
     registers[op->user_begin()->getResult(0)] = {dot};
+    return success();
+  }
+  if (Value diagonal = rank == 2 ? makeDiagonal(op) : Value()) {
+    registers[result] = {diagonal};
     return success();
   }
   Tiles tiles = getTiles(source, op);

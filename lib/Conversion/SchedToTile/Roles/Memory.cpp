@@ -304,6 +304,7 @@ void RoleLowering::zeroUnownedRows() {
   auto ifOp = scf::IfOp::create(builder, loc, zeroes, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
+  locateSplitAgain();
   // Found again: held from the kernel's beginning on, it would cost registers.
   Value end =
       tile::SequenceOp::create(builder, loc, last, context.launch.cu,

@@ -96,6 +96,11 @@ RoleLowering::getCoordinates(BlockArgument arg, const Chunk &chunk,
       splitStart);
 }
 
+void RoleLowering::locateSplitAgain() {
+  if (context.kernel.getCluster() && context.orientation.isSplit(role))
+    splitStart = tile::UniformOp::create(builder, loc, splitStart);
+}
+
 LogicalResult RoleLowering::lower() {
   if (role.getSplit() * role.getCopies() > 1 &&
       role.getWarps() != tile::kWarpgroupWarps)
@@ -111,10 +116,11 @@ LogicalResult RoleLowering::lower() {
       lowered = loadCarry(load);
     else if (auto store = dyn_cast<sched::StoreOp>(op))
       lowered = storeCarry(store);
-    else if (auto loop = dyn_cast<sched::EachChunkOp>(op))
+    else if (auto loop = dyn_cast<sched::EachChunkOp>(op)) {
       lowered = lowerLoop(loop);
-    else if (!op.hasTrait<OpTrait::ConstantLike>() &&
-             !isa<delta::IdentityOp>(op))
+      locateSplitAgain();
+    } else if (!op.hasTrait<OpTrait::ConstantLike>() &&
+               !isa<delta::IdentityOp>(op))
       lowered = op.emitOpError() << "is not allowed in a role outside of "
                                     "sched.each_chunk";
     if (failed(lowered))
@@ -374,6 +380,7 @@ LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
                            group, barrier});
   SmallVector<sched::GetOp> gets(block.getOps<sched::GetOp>());
   lowering.setPlenty(hasPlenty());
+  lowering.setFull(sumsColumns());
   lowering.setRegister(loop.getValid(), visit.chunk.valid);
   lowering.setPlace(visit.chunk.position, context.location->head);
   if (!context.orientation.isSplit(role))

@@ -212,6 +212,10 @@ private:
 
   /// Finds out which of the role's groups of warps is running.
   void locateGroup();
+  /// The block's part of the split dimension is its number in the cluster for
+  /// what is behind the loop too: what is known to be the same, ptxas would
+  /// hold in the loop, in a register that there is none of.
+  void locateSplitAgain();
   /// Returns this group's part of a shared tile whose dimension `splitDim` is
   /// the split one; `isWhole`, if the tile has all of it, else the block's.
   Value getPart(Value tile, std::optional<int64_t> splitDim,

@@ -348,6 +348,22 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
+LogicalResult DiagonalOp::verify() {
+  Type element = Float32Type::get(getContext());
+  RankedTensorType square =
+      getTileType({kAccRows, kAccRows}, element, LayoutKind::acc);
+  RankedTensorType vector = getTileType({kAccRows}, element, LayoutKind::warp);
+  if (getX().getType() != square || getDiagonal().getType() != vector)
+    return emitOpError() << "(C1) expected " << vector << " of " << square
+                         << ", found " << getDiagonal().getType() << " of "
+                         << getX().getType();
+  SmemType room = SmemType::get(getContext(), {kAccRows}, element);
+  if (getScratch().getType() != room)
+    return emitOpError() << "(C2) expected a scratch tile of " << room
+                         << ", found " << getScratch().getType();
+  return success();
+}
+
 LogicalResult ScanRowsOp::verify() {
   Type element = Float32Type::get(getContext());
   SmemType scratch = getScratch().getType();

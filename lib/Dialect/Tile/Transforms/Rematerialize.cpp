@@ -6,6 +6,7 @@
 
 #include "wyvern/Dialect/Tile/Transforms/Passes.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
@@ -47,10 +48,16 @@ private:
 
 static bool isTile(Type type) { return getLayout(type) == LayoutKind::acc; }
 
+/// True for exponentials where registers do and instructions are what is dear.
+static bool isDear(Operation *op) {
+  return isa<math::Exp2Op>(op) &&
+         op->getParentOfType<KernelOp>()->hasAttr(kFewAddressesAttr);
+}
+
 bool SpreadOps::isSpread(Operation *op) const {
   if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
       op->hasTrait<OpTrait::ConstantLike>() || !isMemoryEffectFree(op) ||
-      !isTile(op->getResult(0).getType()))
+      !isTile(op->getResult(0).getType()) || isDear(op))
     return false;
   return llvm::all_of(op->getOperands(), [&](Value operand) {
     Operation *def = operand.getDefiningOp();

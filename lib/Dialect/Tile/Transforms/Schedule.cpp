@@ -9,6 +9,7 @@
 #include "InFlight.h"
 #include "LiveRegisters.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -233,6 +234,36 @@ static int64_t sinkWideReads(Block &block) {
   return moved;
 }
 
+/// True if `a` is what the rounding of a tile leaves out of it, rounded.
+static bool isRemainder(Value a) {
+  auto rounded = a.getDefiningOp<arith::TruncFOp>();
+  auto rest =
+      rounded ? rounded.getIn().getDefiningOp<arith::SubFOp>() : nullptr;
+  auto kept = rest ? rest.getRhs().getDefiningOp<arith::ExtFOp>() : nullptr;
+  auto part = kept ? kept.getIn().getDefiningOp<arith::TruncFOp>() : nullptr;
+  return part && part.getIn() == rest.getLhs();
+}
+
+/// Moves the wait for the right operand of `mma` in front of what makes its
+/// left one, if that is what a rounding leaves out: there is no branch between
+/// then, so ptxas makes the parts of both as the products read them, and holds
+/// neither whole. Returns whether it moved.
+static bool waitBeforeParts(MmaOp mma) {
+  auto wait = mma.getB().getDefiningOp<WaitOp>();
+  if (!wait || wait->getBlock() != mma->getBlock() || !isRemainder(mma.getA()))
+    return false;
+  Operation *first = wait;
+  while (Operation *before = first->getPrevNode()) {
+    if (!before->hasTrait<OpTrait::Elementwise>() && !isa<BroadcastOp>(before))
+      break;
+    first = before;
+  }
+  if (first == wait)
+    return false;
+  wait->moveBefore(first);
+  return true;
+}
+
 /// Returns the registers a thread has in the role that `block` is of, if it has
 /// a budget.
 static std::optional<int64_t> getRoleBudget(Block &block) {
@@ -317,8 +348,15 @@ private:
     for (AwaitOp await : llvm::reverse(awaits))
       place(await);
     numSunk += sinkWideReads(block);
-    if (ofRole)
+    KernelOp kernel = getOperation();
+    bool isShort = kernel->hasAttr(kFewRegistersAttr) ||
+                   kernel->hasAttr(kFewAddressesAttr);
+    if (ofRole) {
       numRelieved += relieve(block, awaits, budget);
+      if (isShort)
+        for (MmaOp mma : products)
+          numWaits += waitBeforeParts(mma);
+    }
     for (AwaitOp await : awaits) {
       int64_t pending = countPending(await);
       await.setPending(pending + isChained(await));

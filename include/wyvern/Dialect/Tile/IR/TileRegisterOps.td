@@ -277,6 +277,31 @@ def Tile_ReduceOp : Tile_Op<"reduce"> {
   let hasVerifier = 1;
 }
 
+def Tile_DiagonalOp : Tile_Op<"diagonal"> {
+  let summary = "the diagonal of a square matrix, held by every warp";
+  let description = [{
+    Element i is x_ii. Each is in one thread: it chooses its two by the number of its
+    warp, and they go through `scratch`. Called by a warpgroup that has hardware
+    barrier `barrier_id` to itself.
+
+    Example:
+
+    ```mlir
+    %d = tile.diagonal %x via %scratch barrier 1
+        : !tile.smem<64xf32>, tensor<64x64xf32, #tile.layout<acc>>
+        -> tensor<64xf32, #tile.layout<warp>>
+    ```
+  }];
+  let arguments = (ins Tile_AnyTensor:$x, Tile_SmemType:$scratch,
+                       I64Attr:$barrier_id);
+  let results = (outs Tile_AnyTensor:$diagonal);
+  let assemblyFormat = [{
+    $x `via` $scratch `barrier` $barrier_id attr-dict
+    `:` type($scratch) `,` type($x) `->` type($diagonal)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_DotOp : Tile_Op<"dot"> {
   let summary = "the sum of all products of two matrices, element by element";
   let description = [{

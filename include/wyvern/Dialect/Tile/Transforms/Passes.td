@@ -157,6 +157,9 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
     In a role with a budget of registers, products are awaited where tiles would hold
     more than the budget leaves for them: a product's operand in registers is free when
     it is complete.
+    Before a product there with what a rounding leaves out of a tile, the wait for its
+    other operand comes in front of what makes that, in a kernel of `tile.few_registers`
+    or `tile.few_addresses`.
     A vector of 64 registers and more is read where it is first combined with a tile, behind the
     awaits in front of that.
     A kernel with products whose tiles then hold more than `registers-shared` at some
@@ -201,6 +204,8 @@ def TileSchedulePass : Pass<"tile-schedule", "::mlir::wyvern::tile::KernelOp"> {
               "reads of wide vectors that come later">,
     Statistic<"numRelieved", "relieved-places",
               "places where products are awaited to free their operands">,
+    Statistic<"numWaits", "earlier-waits",
+              "waits in front of what a product's parts are made of">,
     Statistic<"numAlone", "kernels-alone", "kernels that get an SM for themselves">
   ];
 }

@@ -281,5 +281,9 @@ KernelCost sched::estimateKernel(KernelOp kernel) {
     cost.stepCycles += tile::getTarget(kernel).loadCycles;
   // The roles of one block share its SM too.
   cost.stepCycles = std::max(cost.stepCycles, cost.stepWork);
+  // What comes from another block comes later, and no chunk is far ahead.
+  auto isInTurn = [](RoleOp role) { return role.getInTurn(); };
+  if (llvm::any_of(kernel.getRoles(), isInTurn))
+    cost.stepCycles += tile::getTarget(kernel).turnCycles;
   return cost;
 }

@@ -61,6 +61,7 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   target.launchCycles = 4000;
   target.blockCycles = 6500;
   target.loadCycles = 1500;
+  target.turnCycles = 600;
   target.mmaCycles = 110;
   target.laneCycles = 3;
   target.decayOps = 18;

@@ -41,6 +41,7 @@ static constexpr TargetNumber numbers[] = {
     {"launch_cycles", &TargetInfo::launchCycles},
     {"block_cycles", &TargetInfo::blockCycles},
     {"load_cycles", &TargetInfo::loadCycles},
+    {"turn_cycles", &TargetInfo::turnCycles},
     {"mma_flops_per_cycle", &TargetInfo::mmaFlopsPerCycle},
     {"mma_cycles", &TargetInfo::mmaCycles},
     {"lane_cycles", &TargetInfo::laneCycles},

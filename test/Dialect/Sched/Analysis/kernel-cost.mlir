@@ -2,7 +2,7 @@
 
 // With numbers that one can follow: a product of 64 x 64 x 64 takes 2 * 64^3 / 4096 = 128
 // cycles and 10 more, a thread of 128 has 32 of a tile's 4096 elements.
-#target = #tile.target<sm_90a, mma_flops_per_cycle = 4096, mma_cycles = 10, lane_cycles = 1, decay_ops = 5, solve_row_cycles = 7, load_cycles = 1000>
+#target = #tile.target<sm_90a, mma_flops_per_cycle = 4096, mma_cycles = 10, lane_cycles = 1, decay_ops = 5, solve_row_cycles = 7, load_cycles = 1000, turn_cycles = 100>
 #mk = affine_map<(m, n, k) -> (m, k)>
 #kn = affine_map<(m, n, k) -> (k, n)>
 #mn = affine_map<(m, n, k) -> (m, n)>
@@ -125,8 +125,9 @@ func.func @states(%x: tensor<?x?x2x64xbf16>, %s: tensor<?x2x64x64xf32>)
 
 // A map that the two blocks of a cluster do in turn: 448 cycles of its system and 96 of its lanes
 // pace a chunk by half of them, and a block does half of its work, 48 and 44 of a chunk, beside
-// the state's 16. What the map stores one block stores, so a block counts half of it.
-// CHECK-LABEL: turns: cycles 272, work 62, bytes 8320
+// the state's 16. What the map stores one block stores, so a block counts half of it. A chunk
+// waits for what the other block sends.
+// CHECK-LABEL: turns: cycles 372, work 62, bytes 8320
 // CHECK-NEXT: state: lanes 32, solves 0, products 0, tensor cores 0
 // CHECK-NEXT: map: lanes 96, solves 448, products 0, tensor cores 0
 func.func @turns(%m: tensor<?x?x2x64xbf16>, %b: tensor<?x?x2xf32>, %s: tensor<?x2x64x128xf32>)

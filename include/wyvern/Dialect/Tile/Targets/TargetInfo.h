@@ -74,6 +74,7 @@ struct TargetInfo {
   int64_t launchCycles = 0; ///< from the end of a kernel to the next one's work
   int64_t blockCycles = 0;  ///< of a block, before and after its chunks
   int64_t loadCycles = 0;   ///< until a tile that is asked for is there
+  int64_t turnCycles = 0;   ///< until a tile of another block's turn is there
   int64_t mmaFlopsPerCycle = 0; ///< of the tensor cores
   int64_t mmaCycles = 0;        ///< of a product, beside its work
   int64_t laneCycles = 0; ///< of a thread for an element of a simple operation

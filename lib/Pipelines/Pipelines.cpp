@@ -217,7 +217,7 @@ static void addTile(OpPassManager &pm, const PipelineOptions &options) {
   OpPassManager &kernels = pm.nest<tile::KernelOp>();
   tile::TileStripColumnsPassOptions strip;
   // Some kernels that hold as much as others that spill do not.
-  constexpr int64_t kFewRegisters = 240;
+  constexpr int64_t kFewRegisters = 160;
   if (options.smaller > 0)
     strip.registers = kFewRegisters;
   kernels.addPass(tile::createTileStripColumnsPass(strip));

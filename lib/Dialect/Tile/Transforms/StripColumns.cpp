@@ -233,11 +233,18 @@ struct StripColumns : tile::impl::TileStripColumnsPassBase<StripColumns> {
   }
 
 private:
-  /// True if threads have no registers for what `block` holds of tiles.
+  /// True if threads have no registers for what `block` holds of tiles. Of the
+  /// widest ones ptxas takes half as much again in its own order.
   bool isFull(Block &block) {
+    constexpr int64_t kWidest = 96; // registers, of 192 columns
     LiveRegisters live(block);
-    return llvm::any_of(
-        block, [&](Operation &op) { return live.after(&op) > registers; });
+    int64_t held = 0, widest = 0;
+    for (Operation &op : block) {
+      held = std::max(held, live.after(&op));
+      for (Value result : op.getResults())
+        widest = std::max(widest, countRegisters(result));
+    }
+    return held > (widest > kWidest ? registers * 3 / 2 : registers);
   }
 
   /// Makes what sums along rows and what leaves `block` read in strips.
@@ -252,6 +259,10 @@ private:
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (isMadeInStrips(&op) && op.use_empty())
         op.erase();
+    // A division that is right to the last bit is a branch and a call for odd
+    // cases; of several strips they would be more code than an SM holds.
+    for (auto division : block.getOps<arith::DivFOp>())
+      division.setFastmath(arith::FastMathFlags::afn);
     ++numStripped;
   }
 

@@ -76,8 +76,19 @@ static ExitCode compileModule(const DriverOptions &options, Compilation work) {
                       work.tools, wanted);
 }
 
-/// The same, and where kernels do not fit, with less for a thread or block to
-/// do at a time. What fits as it is stays so.
+/// Compiles a copy of the module, and keeps errors: `why` is the first of them.
+static ExitCode tryToCompile(const DriverOptions &options, Compilation work,
+                             std::string &why) {
+  OwningOpRef<ModuleOp> copy = work.module.clone();
+  HeldErrors held(work.module.getContext());
+  ExitCode code =
+      compileModule(options, {*copy, work.spec, work.product, work.tools});
+  why = held.getFirst().str();
+  return code;
+}
+
+/// Compiles a module, and where kernels do not fit, with less for a thread or
+/// block to do at a time. What fits as it is stays so.
 static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
   constexpr int64_t kSmallest = 3;
   // A step has a block's work divided among clusters (sched-decode).
@@ -86,10 +97,8 @@ static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
   DriverOptions tried = options;
   std::string why;
   for (; tried.smaller <= kSmallest; ++tried.smaller) {
-    OwningOpRef<ModuleOp> copy = work.module.clone();
-    HeldErrors held(work.module.getContext());
-    ExitCode code =
-        compileModule(tried, {*copy, work.spec, work.product, work.tools});
+    std::string error;
+    ExitCode code = tryToCompile(tried, work, error);
     if (code != ExitCode::Diagnostics) {
       if (!why.empty())
         llvm::WithColor::remark(llvm::errs(), "wyvernc")
@@ -98,7 +107,7 @@ static ExitCode compileToFit(const DriverOptions &options, Compilation work) {
       return code;
     }
     if (why.empty())
-      why = held.getFirst().str();
+      why = error;
   }
   return compileModule(options, work); // which says all that is wrong
 }
@@ -120,16 +129,12 @@ static ExitCode chooseAndCompile(DriverOptions options, Compilation work) {
   if (choice->takesStates()) {
     DriverOptions states = options;
     states.setSave("states");
-    OwningOpRef<ModuleOp> copy = work.module.clone();
-    HeldErrors held(work.module.getContext());
-    ExitCode code =
-        compileModule(states, {*copy, work.spec, work.product, work.tools});
+    ExitCode code = tryToCompile(states, work, options.refusedStates);
     if (code == ExitCode::Success)
       return code;
     llvm::WithColor::remark(llvm::errs(), "wyvernc")
         << "the factor is saved, not states, which would be faster: "
-        << held.getFirst() << '\n';
-    options.refusedStates = held.getFirst().str();
+        << options.refusedStates << '\n';
   }
   options.setSave("factor");
   return compileToFit(options, work);

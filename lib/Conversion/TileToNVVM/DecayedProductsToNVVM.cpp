@@ -57,6 +57,10 @@ private:
   void emitLoop(function_ref<void(Value pair, int64_t panel)> emitPanel);
   void emitHalvesPanel(Value pair, int64_t panel);
   void emitBlocksPanel(Value pair, int64_t panel);
+  void beginPanel(int64_t panel);
+  /// Makes the row of a half of the lane's rows in a panel of pair `number`,
+  /// and adds its products with itself.
+  DecayRow makeRow(Value number, int64_t panel, int64_t half);
   /// Returns what a loop makes, and takes it from the results of one.
   SmallVector<Value> getMade();
   void takeMade(ValueRange made);
@@ -224,18 +228,27 @@ void ProductsEmitter::multiplyNear(ArrayRef<SmallVector<Value>> left) {
   llvm::copy(added, sums.getTiles(nearOthers, kNearOthers).begin());
 }
 
-void ProductsEmitter::emitHalvesPanel(Value number, int64_t panel) {
-  std::array<SmallVector<Value>, 2> near;
-  SmallVector<Value> far;
+void ProductsEmitter::beginPanel(int64_t panel) {
   panels.begin(panel);
   if (panel == 0)
     panels.take();
+}
+
+DecayRow ProductsEmitter::makeRow(Value number, int64_t panel, int64_t half) {
+  DecayRow row = panels.make(number, half);
+  // What comes behind is on its way as soon as registers are free.
+  if (panel == 1 && half == 0)
+    panels.loadNext(number);
+  addDiagonals(row);
+  return row;
+}
+
+void ProductsEmitter::emitHalvesPanel(Value number, int64_t panel) {
+  std::array<SmallVector<Value>, 2> near;
+  SmallVector<Value> far;
+  beginPanel(panel);
   for (int64_t half : {0, 1}) {
-    DecayRow row = panels.make(number, half);
-    // What comes behind is on its way as soon as registers are free.
-    if (panel == 1 && half == 0)
-      panels.loadNext(number);
-    addDiagonals(row);
+    DecayRow row = makeRow(number, panel, half);
     near[half] = join(row.near);
     multiplyBF16(e, sums.getTile(near0 + half), near[half], row.nearRight);
     panels.storeRight(row.nearRight, DecayLevel::next, panels.getBlock(half));
@@ -255,15 +268,9 @@ void ProductsEmitter::emitHalvesPanel(Value number, int64_t panel) {
 void ProductsEmitter::emitBlocksPanel(Value number, int64_t panel) {
   Value none = LLVM::PoisonOp::create(e.builder, e.loc, e.i32());
   SmallVector<Value> nextLeft(kLeftRegisters, none), left32 = nextLeft, left64;
-  panels.begin(panel);
-  if (panel == 0)
-    panels.take();
+  beginPanel(panel);
   for (int64_t half : {0, 1}) {
-    DecayRow row = panels.make(number, half);
-    // What comes behind is on its way as soon as registers are free.
-    if (panel == 1 && half == 0)
-      panels.loadNext(number);
-    addDiagonals(row);
+    DecayRow row = makeRow(number, panel, half);
     panels.storeOuts(row);
     multiplyBF16(e, sums.getTile(near0 + half), join(row.near), row.nearRight);
     nextLeft = scaleEither(row, DecayLevel::next, nextLeft);

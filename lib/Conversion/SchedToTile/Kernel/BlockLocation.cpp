@@ -67,24 +67,26 @@ static int64_t getBlockSplit(sched::KernelOp kernel) {
   return parts * tile::kAccRows;
 }
 
-/// True if some operand of the kernel has a slot a chunk.
-static bool hasSlots(sched::KernelOp kernel) {
-  if (kernel.getKeepSlots())
-    return true;
-  auto has = [](BindingAttr binding) { return binding.has(DimKind::chunk); };
+/// True if an in or out of the kernel has a dimension that `isOne` holds for.
+static bool hasDim(sched::KernelOp kernel, function_ref<bool(BoundDim)> isOne) {
+  auto has = [&](BindingAttr binding) {
+    return llvm::any_of(binding.getDims(), isOne);
+  };
   return llvm::any_of(kernel.getInBindings().getAsRange<BindingAttr>(), has) ||
          llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);
 }
 
+/// True if some operand of the kernel has a slot a chunk, or a few of them.
+static bool hasSlots(sched::KernelOp kernel) {
+  return kernel.getKeepSlots() || hasDim(kernel, [](BoundDim dim) {
+           return dim.kind == DimKind::chunk;
+         });
+}
+
 bool wyvern::hasChunkSlots(sched::KernelOp kernel) {
-  auto isSlot = [](BoundDim dim) {
+  return hasDim(kernel, [](BoundDim dim) {
     return dim.kind == DimKind::chunk && dim.multiple == 1;
-  };
-  auto has = [&](BindingAttr binding) {
-    return llvm::any_of(binding.getDims(), isSlot);
-  };
-  return llvm::any_of(kernel.getInBindings().getAsRange<BindingAttr>(), has) ||
-         llvm::any_of(kernel.getOutBindings().getAsRange<BindingAttr>(), has);
+  });
 }
 
 bool wyvern::hasSegments(sched::KernelOp kernel) {

@@ -150,7 +150,7 @@ bool KernelOrientation::isWhole(sched::ChannelOp channel) const {
 
 /// Checks that what one block computes for all of them can be sent: it has no
 /// part of the split dimension, and lies side by side.
-LogicalResult KernelOrientation::checkTurns(sched::ChannelOp channel) const {
+LogicalResult KernelOrientation::checkInTurn(sched::ChannelOp channel) const {
   auto tiles = channel.getChannel().getType().getTiles();
   for (auto [i, type] : llvm::enumerate(tiles)) {
     auto held = cast<RankedTensorType>(type);
@@ -173,7 +173,7 @@ LogicalResult KernelOrientation::checkTurns(sched::ChannelOp channel) const {
 /// needs together cross, and no others.
 LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
   if (cast<sched::RoleOp>(channel.getFiller()).getInTurn())
-    return checkTurns(channel);
+    return checkInTurn(channel);
   bool crosses = channel.getFill() == sched::Fill::warps && isWhole(channel) &&
                  splitRoles.contains(channel.getFiller());
   bool isPartOfColumns = true;

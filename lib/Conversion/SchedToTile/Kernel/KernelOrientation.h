@@ -89,7 +89,7 @@ private:
   LogicalResult checkTiles(sched::RoleOp role) const;
   LogicalResult checkChannel(sched::ChannelOp channel) const;
   LogicalResult checkInTurn(sched::RoleOp role) const;
-  LogicalResult checkTurns(sched::ChannelOp channel) const;
+  LogicalResult checkInTurn(sched::ChannelOp channel) const;
   LogicalResult findDivided(sched::RoleOp role);
   LogicalResult findSummands(sched::KernelOp kernel);
 

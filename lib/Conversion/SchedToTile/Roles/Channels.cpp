@@ -327,11 +327,10 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
        llvm::zip_equal(put.getTiles(), made, stage))
     parts.push_back(writeIntoStage(value, tiles, shared, isAcross, lowering));
   IntegerAttr bytes;
-  if (role.getInTurn()) {
-    sendAll(put, parts, visit);
-    bytes = builder.getI64IntegerAttr(0); // that others send
-  } else if (isAcross) {
-    bytes = builder.getI64IntegerAttr(sendParts(put, parts, visit));
+  if (isAcross) {
+    int64_t sent = sendParts(put, parts, visit);
+    // In turn the others send nothing of this chunk.
+    bytes = builder.getI64IntegerAttr(role.getInTurn() ? 0 : sent);
   }
   tile::CommitOp::create(builder, loc, ring, visit.use, bytes);
   return success();

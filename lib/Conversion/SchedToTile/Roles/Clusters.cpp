@@ -90,24 +90,18 @@ void RoleLowering::forOtherBlocks(function_ref<void(Value)> send) {
         index(blocks)));
 }
 
-void RoleLowering::sendAll(sched::PutOp put, ValueRange tiles,
-                           const Visit &visit) {
-  Value ring = context.rings.lookup(put.getChannel());
-  forOtherBlocks([&](Value block) {
-    for (Value tile : tiles) {
-      auto type = cast<tile::SmemType>(tile.getType());
-      // Columns of a swizzle lie side by side.
-      int64_t pieces =
-          type.isSwizzled() ? type.getShape()[1] / tile::kBlockColumns : 1;
-      for (int64_t piece = 0; piece < pieces; ++piece)
-        tile::SendOp::create(builder, loc,
-                             pieces == 1
-                                 ? tile
-                                 : createPiece(builder, loc, tile,
-                                               /*dim=*/1, pieces, index(piece)),
-                             block, ring, visit.use);
-    }
-  });
+/// Calls `take` with each piece of a shared tile that lies side by side: the
+/// columns of a swizzle.
+static void forSwizzles(OpBuilder &builder, Location loc, Value tile,
+                        function_ref<void(Value)> take) {
+  auto type = cast<tile::SmemType>(tile.getType());
+  int64_t pieces =
+      type.isSwizzled() ? type.getShape()[1] / tile::kBlockColumns : 1;
+  if (pieces == 1)
+    return take(tile);
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    take(createPiece(builder, loc, tile, /*dim=*/1, pieces,
+                     createIndex(builder, loc, piece)));
 }
 
 int64_t RoleLowering::sendParts(sched::PutOp put, ValueRange parts,
@@ -122,7 +116,9 @@ int64_t RoleLowering::sendParts(sched::PutOp put, ValueRange parts,
       Value piece = part;
       if (context.orientation.getReadDim(channel, i) == 0)
         piece = createPiece(builder, loc, piece, /*dim=*/0, blocks, block);
-      tile::SendOp::create(builder, loc, piece, block, ring, visit.use);
+      forSwizzles(builder, loc, piece, [&](Value columns) {
+        tile::SendOp::create(builder, loc, columns, block, ring, visit.use);
+      });
       bytes += countBytes(piece);
     }
   });

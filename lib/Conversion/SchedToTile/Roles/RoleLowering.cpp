@@ -183,7 +183,8 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
   if (isOneChunk)
     return visitChunk([&](const Visit &visit) {
       beginGuests(loop);
-      return lowerTurn(loop, visit);
+      SmallVector<Value> none;
+      return lowerChunk(loop, visit, {}, none);
     });
   SmallVector<Value> inits;
   for (auto [init, arg] :
@@ -196,9 +197,7 @@ LogicalResult RoleLowering::lowerLoop(sched::EachChunkOp loop) {
       visitChunks(loop, inits,
                   [&](const Visit &visit, ValueRange carries,
                       SmallVectorImpl<Value> &next) {
-                    return carries.empty()
-                               ? lowerTurn(loop, visit)
-                               : lowerChunk(loop, visit, carries, next);
+                    return lowerChunk(loop, visit, carries, next);
                   });
   if (failed(finals))
     return failure();
@@ -353,24 +352,25 @@ bool RoleLowering::takesInPlace() {
   return context.orientation.isSplit(role);
 }
 
-LogicalResult RoleLowering::lowerTurn(sched::EachChunkOp loop,
-                                      const Visit &visit) {
-  SmallVector<Value> none;
+LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
+                                       const Visit &visit, ValueRange carries,
+                                       SmallVectorImpl<Value> &next) {
   if (!role.getInTurn())
-    return lowerChunk(loop, visit, {}, none);
+    return lowerOwnChunk(loop, visit, carries, next);
   auto ifOp = scf::IfOp::create(builder, loc, isTurn(visit), /*withElse=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  if (failed(lowerChunk(loop, visit, {}, none)))
+  if (failed(lowerOwnChunk(loop, visit, carries, next)))
     return failure();
   builder.setInsertionPointToStart(ifOp.elseBlock());
   passTurn(loop, visit);
   return success();
 }
 
-LogicalResult RoleLowering::lowerChunk(sched::EachChunkOp loop,
-                                       const Visit &visit, ValueRange carries,
-                                       SmallVectorImpl<Value> &next) {
+LogicalResult RoleLowering::lowerOwnChunk(sched::EachChunkOp loop,
+                                          const Visit &visit,
+                                          ValueRange carries,
+                                          SmallVectorImpl<Value> &next) {
   lowerGuests(loop, visit.use);
   Block &block = loop.getBlock();
   RegionLowering lowering(builder, context.orientation,

@@ -54,8 +54,9 @@ private:
   LogicalResult visitChunk(function_ref<LogicalResult(const Visit &)> body);
   LogicalResult lowerChunk(sched::EachChunkOp loop, const Visit &visit,
                            ValueRange carries, SmallVectorImpl<Value> &next);
-  /// Does the chunk if it is this block's turn, and lets it pass otherwise.
-  LogicalResult lowerTurn(sched::EachChunkOp loop, const Visit &visit);
+  /// The same of a chunk that the block does, where blocks do some in turn.
+  LogicalResult lowerOwnChunk(sched::EachChunkOp loop, const Visit &visit,
+                              ValueRange carries, SmallVectorImpl<Value> &next);
   /// Lowers the chunk operations of `block`, and its stores and puts each as
   /// soon as its tiles are there.
   LogicalResult lowerOps(Block &block, RegionLowering &lowering,
@@ -235,9 +236,6 @@ private:
   /// Meets the other warps of the group, and lets one of them `send` what they
   /// have written to each other block.
   void forOtherBlocks(function_ref<void(Value block)> send);
-  /// Sends the `tiles` of a stage, all of which this block has made, to the
-  /// other blocks.
-  void sendAll(sched::PutOp put, ValueRange tiles, const Visit &visit);
   /// Sends this group's parts of the tiles of a stage, `parts`, to the other
   /// blocks. Returns the bytes that these send here.
   int64_t sendParts(sched::PutOp put, ValueRange parts, const Visit &visit);

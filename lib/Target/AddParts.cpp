@@ -116,8 +116,9 @@ static CutInfo findCut(const KernelInfo &whole, const VariantInfo &segments,
 }
 
 /// False for two kernels of so much code that each runs badly beside the other:
-/// where two have as much each as an SM holds, both take half as long again;
-/// with 1.3 times of that together they do not (measured, too).
+/// where two have as much each as the SMs of a GPC hold together, both take
+/// half as long again; with 1.3 times of that together they do not
+/// (docs/performance/training.md, "what a GPC delivers of instructions").
 static bool haveRoomForCode(const KernelInfo &one, const KernelInfo &other,
                             const MachineInfo &machine) {
   auto bytes = static_cast<int64_t>(one.cubin.size() + other.cubin.size());

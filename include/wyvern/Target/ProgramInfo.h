@@ -181,7 +181,7 @@ struct MachineInfo {
   int64_t sms = 0;
   int64_t bytesPerCycle = 0;
   int64_t launchCycles = 0;
-  int64_t codeBytes = 0; ///< Of instructions that an SM holds.
+  int64_t codeBytes = 0; ///< Of instructions that SMs of a GPC share.
 };
 
 struct ProgramInfo {

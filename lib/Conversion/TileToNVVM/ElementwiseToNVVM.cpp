@@ -131,7 +131,7 @@ struct TruncFPattern : OpConversionPattern<arith::TruncFOp> {
 };
 
 /// A mask of what has 16 bits, two elements at once: it is neither extended nor
-/// rounded. Maps that mask many operands are as long as what an SM holds of
+/// rounded. Maps that mask many operands are as long as what a GPC holds of
 /// their instructions.
 struct MaskHalvesPattern : OpConversionPattern<arith::TruncFOp> {
   using OpConversionPattern::OpConversionPattern;

@@ -53,7 +53,8 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   // H100 and H200 as SXM; memory of the H200 at 1.755 GHz.
   target.sms = 132;
   // A map took longer from there on (docs/performance/channel-decay.md, "maps
-  // as long as an SM holds instructions").
+  // as long as an SM holds instructions"); it is the GPC that holds them, an SM
+  // has 32 KB (training.md, "what a GPC delivers of instructions").
   target.codeBytes = 128 * 1024;
   target.memoryBytesPerCycle = 2300;
   target.mmaFlopsPerCycle = 4096;

@@ -260,7 +260,7 @@ private:
       if (isMadeInStrips(&op) && op.use_empty())
         op.erase();
     // A division that is right to the last bit is a branch and a call for odd
-    // cases; of several strips they would be more code than an SM holds.
+    // cases; of several strips they would be more code than a GPC holds.
     for (auto division : block.getOps<arith::DivFOp>())
       division.setFastmath(arith::FastMathFlags::afn);
     ++numStripped;

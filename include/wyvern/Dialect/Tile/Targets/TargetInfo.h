@@ -69,7 +69,7 @@ struct TargetInfo {
   // What work takes, in cycles of an SM: found by measurement, for estimates
   // (docs/rationale/variants.md). No kernel depends on them.
   int64_t sms = 0;                 ///< of the GPU
-  int64_t codeBytes = 0;           ///< of instructions that an SM holds
+  int64_t codeBytes = 0;           ///< of instructions that SMs of a GPC share
   int64_t memoryBytesPerCycle = 0; ///< of device memory, all SMs together
   int64_t launchCycles = 0; ///< from the end of a kernel to the next one's work
   int64_t blockCycles = 0;  ///< of a block, before and after its chunks

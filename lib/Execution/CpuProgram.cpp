@@ -144,7 +144,7 @@ static llvm::Error runPhases(ModuleOp module, const CpuOptions &options) {
   pipelineOptions.set(options);
   pipelineOptions.schedule = options.schedule;
   pipelineOptions.segmentTokens = options.segmentTokens;
-  buildPipeline(pm, *phase, pipelineOptions);
+  buildPipeline(pm, *phase, pipelineOptions, getReachedPhase(module));
   pm.addNestedPass<func::FuncOp>(createConvertSchedToDeltaPass());
   if (failed(pm.run(module)))
     return diagnostics.getError("the passes up to " + options.phase +

@@ -269,9 +269,11 @@ const Phase *mlir::wyvern::findPhase(StringRef name) {
 }
 
 void mlir::wyvern::buildPipeline(OpPassManager &pm, const Phase &last,
-                                 const PipelineOptions &options) {
+                                 const PipelineOptions &options,
+                                 const Phase &reached) {
   for (const Phase &phase : phases) {
-    phase.addPasses(pm, options);
+    if (&phase > &reached)
+      phase.addPasses(pm, options);
     if (&phase == &last)
       break;
   }

@@ -7,7 +7,7 @@
 
 The programs are those of free-form.mlir and backward-forms.mlir in
 test/Conversion/SchedToTile: the proof that the lowering takes the program it is given,
-and has no kernel of some layer in it.
+and has no kernel of some layer in it. test/python/test_free_form.py runs them on a CPU.
 `wyvern` must be importable (scripts/build-runtime). The exit status is not 0 if
 anything failed.
 """
@@ -21,20 +21,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "test/Conversion/SchedToTile" / name for name in ("free-form.mlir", "backward-forms.mlir")]
 CHUNK = 64
+SIZES = ((1, 64), (2, 1000), (3, 17))  # sequences, tokens
 
 
-def prepare(bundles):
-    """One bundle for each function of the tests: a bundle holds one."""
-    bundles.mkdir(parents=True, exist_ok=True)
+def sources():
+    """The name and the module of each function of the tests: a bundle holds one."""
     for source in SOURCES:
         head, *functions = re.split(r"(?=^func\.func )", source.read_text(), flags=re.M)
         maps = "\n".join(line for line in head.splitlines() if line.startswith("#"))
         for function in functions:
             name = re.match(r"func\.func @(\w+)", function).group(1)
-            path = bundles / f"{name}.mlir"
-            path.write_text(maps + "\n" + function[: function.index("\n}\n") + 3])
-            subprocess.run(["wyvernc", path, "-o", bundles / name], check=True)
-            print(f"{name}: compiled")
+            yield name, maps + "\n" + function[: function.index("\n}\n") + 3]
+
+
+def prepare(bundles):
+    bundles.mkdir(parents=True, exist_ok=True)
+    for name, text in sources():
+        path = bundles / f"{name}.mlir"
+        path.write_text(text)
+        subprocess.run(["wyvernc", path, "-o", bundles / name], check=True)
+        print(f"{name}: compiled")
 
 
 def chunks(x):
@@ -122,30 +128,39 @@ STATES = {"two_reads": {"s0": (4, 64, 128)}, "two_carries": {"s0": (1, 64, 64), 
           "gated_backward": {"initial_state": (1, 128, 128), "d_final_state": (1, 128, 128)}}
 
 
-def check(bundles, name, batch, tokens):
-    """The largest relative error over the program's outputs, each poisoned before."""
+def draw(name, batch, tokens, device):
+    """The inputs of a program: normal numbers, seeded by the length."""
     import torch
 
-    import wyvern
-
-    formula, shapes, dtype, bar = PROGRAMS[name]
-    generator = torch.Generator(device="cuda").manual_seed(tokens)
+    _, shapes, dtype, _ = PROGRAMS[name]
+    generator = torch.Generator(device=device).manual_seed(tokens)
 
     def normal(*shape):
-        return torch.randn(*shape, device="cuda", generator=generator) * 0.3
+        return torch.randn(*shape, device=device, generator=generator) * 0.3
 
     narrow = {"p", "r", "x", "v", "gate", "q", "k", "d_o"}
     inputs = {n: normal(batch, tokens, *s).to(getattr(torch, dtype) if n in narrow else torch.float32)
               for n, s in shapes.items()}
     inputs |= {n: normal(batch, *s) for n, s in STATES[name].items()}
-    if name == "gated_backward":
-        inputs = as_of_a_layer(inputs)
-    expected = formula(**inputs)
-    program = wyvern.load(bundles / name)
+    return as_of_a_layer(inputs) if name == "gated_backward" else inputs
+
+
+def relative_errors(program, name, inputs):
+    """The relative error of each of the program's outputs, all poisoned before."""
+    import torch
+
+    expected = PROGRAMS[name][0](**inputs)
     out = {n: torch.full_like(t, float("nan")) for n, t in program(**inputs).items()}
     program(**inputs, out=out)
-    errors = {n: ((out[n].double() - t).norm() / t.norm()).item() for n, t in expected.items()}
-    ok = all(error < bar for error in errors.values())
+    return {n: ((out[n].double() - t).norm() / t.norm()).item() for n, t in expected.items()}
+
+
+def check(bundles, name, batch, tokens):
+    """True if all outputs of a bundle are within the program's bar on the GPU; prints their errors."""
+    import wyvern
+
+    errors = relative_errors(wyvern.load(bundles / name), name, draw(name, batch, tokens, "cuda"))
+    ok = all(error < PROGRAMS[name][3] for error in errors.values())
     words = " ".join(f"{n} {error:.2e}" for n, error in errors.items())
     print(f"{'ok  ' if ok else 'FAIL'} {name:12} B{batch} T{tokens:<5} {words}", flush=True)
     return ok
@@ -159,8 +174,7 @@ def main():
     if options.prepare:
         prepare(options.bundles)
         return 0
-    results = [check(options.bundles, name, batch, tokens)
-               for name in PROGRAMS for batch, tokens in ((1, 64), (2, 1000), (3, 17))]
+    results = [check(options.bundles, name, *size) for name in PROGRAMS for size in SIZES]
     print(f"{sum(results)} passed, {results.count(False)} failed")
     return 0 if all(results) else 1
 

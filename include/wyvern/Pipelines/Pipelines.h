@@ -138,9 +138,11 @@ ArrayRef<Phase> getPhases();
 /// The phase of this name, or null.
 const Phase *findPhase(StringRef name);
 
-/// Adds the passes of all phases up to and with `last`.
+/// Adds the passes of the phases behind `reached`, which a module has behind it
+/// (`getReachedPhase`), up to and with `last`.
 void buildPipeline(OpPassManager &pm, const Phase &last,
-                   const PipelineOptions &options);
+                   const PipelineOptions &options,
+                   const Phase &reached = getPhases().front());
 
 /// The `operand-type` of a module: that of its first 16-bit argument, or none.
 StringRef getOperandType(ModuleOp module);

@@ -117,12 +117,7 @@ func.func @gated_backward(
     %b_eKS = linalg.broadcast ins(%ea_ : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
     %eKS = arith.mulf %b_eKS, %KS : tensor<64x128xf32>
     %W = arith.subf %V, %eKS : tensor<64x128xf32>
-    %b_cW = linalg.broadcast ins(%c : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
-    %cW = arith.mulf %b_cW, %W : tensor<64x128xf32>
-    %ncW = arith.negf %cW : tensor<64x128xf32>
-    %cWh = arith.truncf %ncW : tensor<64x128xf32> to tensor<64x128xbf16>
-    %R = linalg.contract indexing_maps = [#mk, #kn, #mn]
-        ins(%Zh, %cWh : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%W : tensor<64x128xf32>) -> tensor<64x128xf32>
+    %R = delta.erase_apply %Zh, %c, %W block 32 : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
     %b_U = linalg.broadcast ins(%c : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
     %U = arith.mulf %b_U, %R : tensor<64x128xf32>
     %b_eU = linalg.broadcast ins(%es_ : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
@@ -157,12 +152,7 @@ func.func @gated_backward(
     %eKD = arith.mulf %b_eKD, %KD : tensor<64x128xf32>
     %dU = linalg.contract indexing_maps = [#km, #kn, #mn]
         ins(%Ph, %dOh : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%eKD : tensor<64x128xf32>) -> tensor<64x128xf32>
-    %b_cdU = linalg.broadcast ins(%c : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
-    %cdU = arith.mulf %b_cdU, %dU : tensor<64x128xf32>
-    %ncdU = arith.negf %cdU : tensor<64x128xf32>
-    %cdUh = arith.truncf %ncdU : tensor<64x128xf32> to tensor<64x128xbf16>
-    %X = linalg.contract indexing_maps = [#km, #kn, #mn]
-        ins(%Zh, %cdUh : tensor<64x64xbf16>, tensor<64x128xbf16>) outs(%dU : tensor<64x128xf32>) -> tensor<64x128xf32>
+    %X = delta.erase_apply adjoint %Zh, %c, %dU block 32 : tensor<64x64xbf16>, tensor<64xf32>, tensor<64x128xf32>
     %b_dW = linalg.broadcast ins(%c : tensor<64xf32>) outs(%e128 : tensor<64x128xf32>) dimensions = [1]
     %dW = arith.mulf %b_dW, %X : tensor<64x128xf32>
     %scale = arith.constant dense<0.5> : tensor<64x128xf32>

@@ -9,6 +9,7 @@
 #include "wyvern/Dialect/Delta/Adjoints/Adjoint.h"
 #include "wyvern/Dialect/Delta/IR/ChunkRegion.h"
 #include "wyvern/Dialect/Sched/IR/Sched.h"
+#include "wyvern/Dialect/Tile/IR/Tile.h"
 #include "wyvern/Execution/CpuProgram.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -45,7 +46,9 @@ void wyvern::registerCpuDialects(DialectRegistry &registry) {
               bufferization::BufferizationDialect, cf::ControlFlowDialect,
               delta::DeltaDialect, func::FuncDialect, LLVM::LLVMDialect,
               linalg::LinalgDialect, math::MathDialect, memref::MemRefDialect,
-              scf::SCFDialect, sched::SchedDialect, tensor::TensorDialect>();
+              scf::SCFDialect, sched::SchedDialect, tensor::TensorDialect,
+              // The module of a schedule names its target.
+              tile::TileDialect>();
   delta::registerAdjoints(registry);
   delta::registerChunkRegionModels(registry);
   arith::registerBufferizableOpInterfaceExternalModels(registry);

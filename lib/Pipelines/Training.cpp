@@ -14,13 +14,6 @@ using namespace mlir;
 using namespace mlir::wyvern;
 
 LogicalResult mlir::wyvern::checkTrainable(ModuleOp module) {
-  const Phase &reached = getReachedPhase(module);
-  if (&reached != findPhase("input"))
-    return module.emitError()
-           << "expected an input that is not rounded yet, found one at phase '"
-           << reached.name
-           << "': a backward is derived before rounding; start from the spec, "
-              "or an earlier phase";
   FailureOr<delta::TrainingPair> pair = delta::findTrainingPair(module);
   if (failed(pair))
     return failure();
@@ -28,6 +21,13 @@ LogicalResult mlir::wyvern::checkTrainable(ModuleOp module) {
     return pair->forward.emitError()
            << "has a backward already, @" << pair->backward.getSymName()
            << "; compile it as it is, without asking for training";
+  const Phase &reached = getReachedPhase(module);
+  if (&reached != findPhase("input"))
+    return module.emitError()
+           << "expected an input that is not rounded yet, found one at phase '"
+           << reached.name
+           << "': a backward is derived before rounding; start from the spec, "
+              "or an earlier phase";
   WalkResult found = module.walk([](Operation *op) {
     return isa<delta::RecurrenceOp, delta::ChunkScanOp, delta::ChunkMapOp>(op)
                ? WalkResult::interrupt()

@@ -202,6 +202,24 @@ def test_written_schedules_change_no_bit(path, place):
     assert_same_bits(program(**inputs), rounded(**inputs))
 
 
+@pytest.mark.parametrize("name", ["gated_deltanet", "kda"])
+def test_phases_go_on_from_where_they_are(name, wyvernc, tmp_path):
+    """Whoever changes the IR of a phase by hand compiles it from there: unchanged it has the bits of the spec."""
+    spec, path, folder = small(name), tmp_path / "layer.yaml", tmp_path / "phases"
+    path.write_text(spec)
+    command = [wyvernc, path, "--training", "--save=factor", "--schedule=separate", "--emit=scheduled"]
+    subprocess.run([*command, f"--save-temps={folder}", "-o", tmp_path / "layer.mlir"], check=True)
+    expected = wyvern.compile(spec, target="cpu", precision="rounded", training=True)
+    inputs = make_inputs(expected, *PLACES[1])
+    outs = expected(**inputs)
+    known = {key: x for key, x in {**inputs, **outs}.items() if key in expected.backward.inputs}
+    back = make_inputs(expected.backward, *PLACES[1], known)
+    for phase in ("2-wy", "3-differentiated", "4-staged", "5-rounded", "6-scheduled"):
+        program = wyvern.compile(folder / f"{phase}.mlir", target="cpu", precision="rounded", training=phase == "2-wy")
+        assert_same_bits(program(**inputs), outs)
+        assert_same_bits(program.backward(**back), expected.backward(**back))
+
+
 def check_backward(spec, name, schedule, reordered=()):
     """Compares the bits of a layer's backward, whose forward saves states, with the chunk programs'; of what is
     `reordered`, a sum in f32 of other partial sums, the values."""

@@ -194,11 +194,11 @@ static wyvern_status check_tensor(const wyvern_program *program, uint32_t t,
 }
 
 wyvern_status wyvern_resolve_call(const wyvern_program *program,
-                                  const wyvern_tensor *tensors,
-                                  const wyvern_tensor *cu_seqlens,
-                                  void *workspace, size_t workspace_bytes,
+                                  const wyvern_given *given,
                                   wyvern_call *call) {
   const wyvern_program_desc *desc = program->desc;
+  const wyvern_tensor *tensors = given->tensors;
+  const wyvern_tensor *cu_seqlens = given->cu_seqlens;
   call->cu_seqlens = cu_seqlens;
   call->device = tensors[program->main_tensor].device;
   if (cu_seqlens)
@@ -215,14 +215,16 @@ wyvern_status wyvern_resolve_call(const wyvern_program *program,
   }
   call->variant = wyvern_choose(program, &call->extents);
   size_t needed;
-  WYVERN_TRY(wyvern_place_workspace(desc, call, workspace, &needed));
-  if (workspace_bytes < needed ||
+  WYVERN_TRY(wyvern_place_workspace(desc, call, given->workspace, &needed));
+  call->workspace_bytes = needed;
+  if (given->workspace_bytes < needed ||
       (needed &&
-       (!workspace || (uintptr_t)workspace % WYVERN_WORKSPACE_ALIGNMENT != 0)))
+       (!given->workspace ||
+        (uintptr_t)given->workspace % WYVERN_WORKSPACE_ALIGNMENT != 0)))
     return wyvern_fail(WYVERN_ERROR_WORKSPACE,
                        "%s: the workspace has %zu bytes at %p, expected at "
                        "least %zu at a multiple of %d",
-                       desc->name, workspace_bytes, workspace, needed,
-                       WYVERN_WORKSPACE_ALIGNMENT);
+                       desc->name, given->workspace_bytes, given->workspace,
+                       needed, WYVERN_WORKSPACE_ALIGNMENT);
   return WYVERN_OK;
 }

@@ -31,15 +31,20 @@ enum {
   TIMES = 16    /* launches by which a graph has saved what it costs to make */
 };
 
-/* All that the kernels of a call are told: of each tensor an address, a type, a
-   rank, sizes and strides. */
-#define MAX_WORDS (16 + WYVERN_MAX_TENSORS * (2 + 2 * WYVERN_MAX_RANK))
+/* All that the kernels of a call follow from but the workspace: of each tensor
+   an address, a type, a device, a rank, sizes and strides. */
+#define MAX_WORDS (8 + (WYVERN_MAX_TENSORS + 1) * (2 + 2 * WYVERN_MAX_RANK))
 
 typedef struct graph_key {
   uint64_t hash;
   size_t count;
   uint64_t words[MAX_WORDS];
 } graph_key;
+
+/* Of the current context and of a stream. */
+typedef struct call_numbers {
+  unsigned long long context, stream;
+} call_numbers;
 
 /* A call that has come, of which only the hash is kept: to count one too many
    times is no harm. */
@@ -54,15 +59,18 @@ typedef struct graph_call {
   _Atomic int is_busy;
   size_t count; /* of words */
   uint64_t *words;
-  CUgraphExec exec; /* null: none is made of this call */
-  int device;       /* of exec, as its context */
+  void *workspace;        /* null, where none is needed */
+  size_t workspace_bytes; /* that are needed */
+  CUgraphExec exec;       /* null: none is made of this call */
+  int device;             /* of exec, as its context */
   uint64_t context;
 } graph_call;
 
 struct wyvern_graphs {
   pthread_mutex_t lock; /* held for no call of the driver */
   uint64_t clock;
-  int64_t credit; /* launches; TIMES of them for a graph */
+  int64_t credit;      /* launches; TIMES of them for a graph */
+  _Atomic int is_used; /* a graph has been made */
   seen_call seen[SEEN];
   graph_call calls[GRAPHS];
 };
@@ -75,48 +83,74 @@ static void add(graph_key *key, uint64_t word) {
 
 static void add_tensor(graph_key *key, const wyvern_tensor *tensor) {
   add(key, (uintptr_t)tensor->data);
-  add(key, (uint64_t)tensor->dtype << 32 | tensor->rank);
-  for (uint32_t i = 0; i < tensor->rank; ++i) {
+  add(key, (uint64_t)tensor->dtype << 48 | (uint64_t)tensor->rank << 32 |
+               (uint32_t)tensor->device);
+  for (uint32_t i = 0; i < tensor->rank && i < WYVERN_MAX_RANK; ++i) {
     add(key, (uint64_t)tensor->sizes[i]);
     add(key, (uint64_t)tensor->strides[i]);
   }
 }
 
 /* Four sums of every fourth word, which a processor multiplies at once. */
-static uint64_t hash_words(const graph_key *key) {
-  uint64_t sums[4] = {1, 2, 3, 4};
-  for (size_t i = 0; i < key->count; ++i)
-    sums[i % 4] = (sums[i % 4] ^ key->words[i]) * UINT64_C(1099511628211);
+typedef struct word_sums {
+  uint64_t sums[4];
+  size_t count;
+} word_sums;
+
+static void count_in(word_sums *all, uint64_t word) {
+  uint64_t *sum = &all->sums[all->count++ % 4];
+  *sum = (*sum ^ word) * UINT64_C(1099511628211);
+}
+
+/* A hash of addresses and of the sizes of the main tensor: calls of a loop over
+   layers differ in the former, those of batches of other sizes in the latter.
+   What is alike in both is told apart by all words. */
+static uint64_t hash_call(const wyvern_program *program, const graph_key *key,
+                          const wyvern_given *given) {
+  word_sums all = {{1, 2, 3, 4}, 0};
+  for (size_t i = 0; i < 4; ++i)
+    count_in(&all, key->words[i]);
+  for (uint32_t t = 0; t < program->desc->num_tensors; ++t)
+    count_in(&all, (uintptr_t)given->tensors[t].data);
+  const wyvern_tensor *main = &given->tensors[program->main_tensor];
+  for (uint32_t i = 0; i < main->rank && i < WYVERN_MAX_RANK; ++i)
+    count_in(&all, (uint64_t)main->sizes[i]);
+  if (given->cu_seqlens) {
+    count_in(&all, (uintptr_t)given->cu_seqlens->data);
+    count_in(&all, (uint64_t)given->cu_seqlens->sizes[0]);
+  }
+  const uint64_t *sums = all.sums;
   uint64_t hash = sums[0] ^ sums[1] << 1 ^ sums[2] << 2 ^ sums[3] << 3;
   return hash ^ hash >> 32;
 }
 
 /* Handles of contexts and streams are given out anew, their numbers are not.
-   The context is the first word. */
-static void fill_key(const wyvern_program *program, const wyvern_call *call,
-                     uint64_t context, uint64_t stream, graph_key *key) {
-  const wyvern_variant_desc *variant = &program->desc->variants[call->variant];
+   The context is the first word. Variant and extents follow from the tensors
+   and from what is forced. */
+static void fill_key(const wyvern_program *program, const wyvern_given *given,
+                     const call_numbers *numbers, graph_key *key) {
   key->count = 0;
-  add(key, context);
-  add(key, stream);
-  add(key, call->variant);
-  add(key, (uint64_t)call->extents.tokens);
-  add(key, (uint64_t)call->extents.sequences);
-  add(key, (uint64_t)call->extents.packed);
-  add(key, (uint64_t)call->extents.segment);
-  if (call->cu_seqlens)
-    add_tensor(key, call->cu_seqlens);
-  uint32_t tensors = program->desc->num_tensors + variant->num_workspace;
-  for (uint32_t t = 0; t < tensors; ++t)
-    if (call->tensors[t].data)
-      add_tensor(key, &call->tensors[t]);
+  add(key, numbers->context);
+  add(key, numbers->stream);
+  add(key, (uint64_t)program->forced);
+  add(key, (uint64_t)program->forced_segment);
+  add(key, given->cu_seqlens != NULL);
+  if (given->cu_seqlens)
+    add_tensor(key, given->cu_seqlens);
+  for (uint32_t t = 0; t < program->desc->num_tensors; ++t)
+    if (given->tensors[t].data)
+      add_tensor(key, &given->tensors[t]);
     else
       add(key, 0);
-  key->hash = hash_words(key);
+  key->hash = hash_call(program, key, given);
 }
 
-static int is_same(const graph_call *call, const graph_key *key) {
+static int is_same(const graph_call *call, const graph_key *key,
+                   const wyvern_given *given) {
   return call->hash == key->hash && call->count == key->count &&
+         (call->workspace_bytes == 0 ||
+          (call->workspace == given->workspace &&
+           call->workspace_bytes <= given->workspace_bytes)) &&
          memcmp(call->words, key->words, key->count * sizeof(uint64_t)) == 0;
 }
 
@@ -146,11 +180,23 @@ static int is_due(wyvern_graphs *graphs, uint64_t hash) {
   return 1;
 }
 
+/* Makes a call this thread's. */
+static void hold(wyvern_graphs *graphs, graph_call *call) {
+  call->used = ++graphs->clock;
+  call->is_busy = 1;
+}
+
+/* A graph that is launched saves a launch. */
+static void count_saved(wyvern_graphs *graphs, const graph_call *call) {
+  if (call->exec && graphs->credit < GRAPHS * TIMES)
+    ++graphs->credit;
+}
+
 /* With the lock held: returns the graph of a call, busy now, or null where
    kernels are to be launched. `*is_new` says that it has still to be made, in
    the place of one that has been used least lately. */
 static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
-                        int *is_new) {
+                        const wyvern_given *given, int *is_new) {
   graph_call *first = &graphs->calls[key->hash % (GRAPHS / WAYS) * WAYS];
   graph_call *found = NULL;
   *is_new = 0;
@@ -160,7 +206,7 @@ static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
       return NULL;
     if (is_busy)
       continue;
-    if (is_same(call, key)) {
+    if (is_same(call, key, given)) {
       found = call;
       break;
     }
@@ -169,17 +215,29 @@ static graph_call *take(wyvern_graphs *graphs, const graph_key *key,
   }
   if (!found)
     return NULL;
-  if (!is_same(found, key)) {
+  if (!is_same(found, key, given)) {
     if (!is_due(graphs, key->hash))
       return NULL;
     *is_new = 1;
     found->hash = key->hash;
-  } else if (found->exec && graphs->credit < GRAPHS * TIMES) {
-    ++graphs->credit;
+  } else {
+    count_saved(graphs, found);
   }
-  found->used = ++graphs->clock;
-  found->is_busy = 1;
+  hold(graphs, found);
   return found;
+}
+
+/* The same of a call that is a graph; null for others, and where it is busy. */
+static graph_call *take_again(wyvern_graphs *graphs, const graph_key *key,
+                              const wyvern_given *given) {
+  graph_call *first = &graphs->calls[key->hash % (GRAPHS / WAYS) * WAYS];
+  for (graph_call *call = first; call < first + WAYS; ++call)
+    if (!call->is_busy && call->exec && is_same(call, key, given)) {
+      count_saved(graphs, call);
+      hold(graphs, call);
+      return call;
+    }
+  return NULL;
 }
 
 /* === Making and launching ================================================ */
@@ -293,8 +351,8 @@ static void forget(const wyvern_driver *driver, graph_call *call) {
 /* Makes a graph of a call in its place. A driver that makes none, of memory
    that is out, say, may still launch kernels, and if not it says why. */
 static void make(wyvern_program *program, const wyvern_driver *driver,
-                 const wyvern_call *call, const graph_key *key, CUstream stream,
-                 graph_call *place) {
+                 const wyvern_given *given, const wyvern_call *call,
+                 const graph_key *key, CUstream stream, graph_call *place) {
   forget(driver, place);
   size_t bytes = key->count * sizeof(uint64_t);
   place->words = malloc(bytes);
@@ -302,6 +360,8 @@ static void make(wyvern_program *program, const wyvern_driver *driver,
     return;
   memcpy(place->words, key->words, bytes);
   place->count = key->count;
+  place->workspace = given->workspace;
+  place->workspace_bytes = call->workspace_bytes;
   place->device = call->device;
   place->context = key->words[0];
   if (is_plain(driver, stream))
@@ -324,25 +384,59 @@ static wyvern_status launch(const wyvern_program *program,
                               program->desc->name);
 }
 
+/* Finds out the numbers that a call has; 0 where it is captured, or of a stream
+   that cannot be asked, nor take a graph. */
+static int find_numbers(const wyvern_driver *driver, CUstream stream,
+                        call_numbers *numbers) {
+  int capturing = 0;
+  return driver->StreamIsCapturing(stream, &capturing) == CUDA_SUCCESS &&
+         !capturing &&
+         driver->CtxGetId(NULL, &numbers->context) == CUDA_SUCCESS &&
+         driver->StreamGetId(stream, &numbers->stream) == CUDA_SUCCESS;
+}
+
+wyvern_status wyvern_launch_again(wyvern_program *program,
+                                  const wyvern_given *given, CUstream stream,
+                                  int *launched) {
+  wyvern_graphs *graphs = program->graphs;
+  const wyvern_driver *driver;
+  call_numbers numbers;
+  *launched = 0;
+  if (!graphs || !graphs->is_used)
+    return WYVERN_OK;
+  WYVERN_TRY(wyvern_driver_open(&driver));
+  if (!find_numbers(driver, stream, &numbers))
+    return WYVERN_OK;
+  graph_key key;
+  fill_key(program, given, &numbers, &key);
+  pthread_mutex_lock(&graphs->lock);
+  graph_call *place = take_again(graphs, &key, given);
+  pthread_mutex_unlock(&graphs->lock);
+  if (!place)
+    return WYVERN_OK;
+  int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  driver->ThreadExchangeStreamCaptureMode(&mode);
+  wyvern_status status = launch(program, driver, place, stream, launched);
+  driver->ThreadExchangeStreamCaptureMode(&mode);
+  place->is_busy = 0;
+  return status;
+}
+
 wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_driver *driver,
+                                  const wyvern_given *given,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched) {
   wyvern_graphs *graphs = program->graphs;
   *launched = 0;
-  if (!graphs)
-    return WYVERN_OK;
-  int capturing = 0, is_new;
-  unsigned long long context_id, stream_id;
-  /* An error is one of a stream that cannot be asked, nor take a graph. */
-  if (driver->StreamIsCapturing(stream, &capturing) != CUDA_SUCCESS ||
-      capturing || driver->CtxGetId(NULL, &context_id) != CUDA_SUCCESS ||
-      driver->StreamGetId(stream, &stream_id) != CUDA_SUCCESS)
+  int is_new;
+  call_numbers numbers;
+  if (!graphs || !find_numbers(driver, stream, &numbers))
     return WYVERN_OK;
   graph_key key;
-  fill_key(program, call, context_id, stream_id, &key);
+  fill_key(program, given, &numbers, &key);
   pthread_mutex_lock(&graphs->lock);
-  graph_call *place = take(graphs, &key, &is_new);
+  graph_call *place = take(graphs, &key, given, &is_new);
   pthread_mutex_unlock(&graphs->lock);
   if (!place)
     return WYVERN_OK;
@@ -350,8 +444,10 @@ wyvern_status wyvern_launch_graph(wyvern_program *program,
      thread captures. */
   int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
   driver->ThreadExchangeStreamCaptureMode(&mode);
-  if (is_new)
-    make(program, driver, call, &key, stream, place);
+  if (is_new) {
+    make(program, driver, given, call, &key, stream, place);
+    graphs->is_used = 1;
+  }
   wyvern_status status = WYVERN_OK;
   if (place->exec)
     status = launch(program, driver, place, stream, launched);

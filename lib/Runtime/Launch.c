@@ -83,12 +83,14 @@ static wyvern_status zero_outputs(const wyvern_program *program,
 }
 
 static wyvern_status run(wyvern_program *program, const wyvern_driver *driver,
-                         const wyvern_call *call, CUstream stream) {
+                         const wyvern_given *given, const wyvern_call *call,
+                         CUstream stream) {
   WYVERN_TRY(wyvern_prepare_entered(program, driver, call->device));
   if (call->extents.sequences == 0)
     return zero_outputs(program, driver, call, stream);
   int launched, follows = 0;
-  WYVERN_TRY(wyvern_launch_graph(program, driver, call, stream, &launched));
+  WYVERN_TRY(
+      wyvern_launch_graph(program, driver, given, call, stream, &launched));
   const uint32_t count = program->desc->variants[call->variant].num_kernels;
   for (uint32_t k = 0; !launched && k < count; ++k)
     WYVERN_TRY(launch_kernel(program, driver, call, k, stream, &follows));
@@ -103,14 +105,17 @@ wyvern_status wyvern_program_launch(wyvern_program *program,
   if (!program || !tensors)
     return wyvern_fail(WYVERN_ERROR_INVALID_ARGUMENT,
                        "wyvern_program_launch: null program or tensors");
+  const wyvern_given given = {tensors, cu_seqlens, workspace, workspace_bytes};
   const wyvern_driver *driver;
   wyvern_call call;
-  int pushed;
-  WYVERN_TRY(wyvern_resolve_call(program, tensors, cu_seqlens, workspace,
-                                 workspace_bytes, &call));
+  int pushed, launched;
+  WYVERN_TRY(wyvern_launch_again(program, &given, stream, &launched));
+  if (launched)
+    return WYVERN_OK;
+  WYVERN_TRY(wyvern_resolve_call(program, &given, &call));
   WYVERN_TRY(wyvern_driver_open(&driver));
   WYVERN_TRY(wyvern_driver_enter(call.device, &pushed));
-  wyvern_status status = run(program, driver, &call, stream);
+  wyvern_status status = run(program, driver, &given, &call, stream);
   wyvern_driver_leave(pushed);
   return status;
 }

@@ -81,12 +81,21 @@ typedef struct wyvern_extents {
   wyvern_part part; /* of the sequences that all of this is of */
 } wyvern_extents;
 
+/* What a launch is given. */
+typedef struct wyvern_given {
+  const wyvern_tensor *tensors;
+  const wyvern_tensor *cu_seqlens; /* null if not packed */
+  void *workspace;
+  size_t workspace_bytes;
+} wyvern_given;
+
 /* One launch, resolved: its variant, and every tensor, the variant's workspace
    among them, with its shape and strides. */
 typedef struct wyvern_call {
   wyvern_extents extents;
   uint32_t variant;
   int device;
+  size_t workspace_bytes;          /* that are needed */
   const wyvern_tensor *cu_seqlens; /* null if not packed */
   wyvern_tensor tensors[WYVERN_MAX_TENSORS];
 } wyvern_call;
@@ -152,17 +161,20 @@ wyvern_status wyvern_place_workspace(const wyvern_program_desc *desc,
 
 /* Arguments.c */
 wyvern_status wyvern_resolve_call(const wyvern_program *program,
-                                  const wyvern_tensor *tensors,
-                                  const wyvern_tensor *cu_seqlens,
-                                  void *workspace, size_t workspace_bytes,
-                                  wyvern_call *call);
+                                  const wyvern_given *given, wyvern_call *call);
 
 /* Graphs.c */
 
+/* Launches the graph of a call that is one already, with nothing checked again;
+   `*launched` says whether it did. */
+wyvern_status wyvern_launch_again(wyvern_program *program,
+                                  const wyvern_given *given, CUstream stream,
+                                  int *launched);
 /* Launches a call as a graph, if it has come often enough; `*launched` says
    whether it did, and the caller launches the kernels if not. */
 wyvern_status wyvern_launch_graph(wyvern_program *program,
                                   const wyvern_driver *driver,
+                                  const wyvern_given *given,
                                   const wyvern_call *call, CUstream stream,
                                   int *launched);
 wyvern_graphs *wyvern_make_graphs(void); /* null where none are wanted */

@@ -50,6 +50,7 @@ def case_no_graphs_on_request(folder):
 
 def case_calls_that_are_others(folder):
     """With another address, shape, stride, stream or cu_seqlens a call is not the one of a graph."""
+    driver().fake_set_context(0)
     program, tensors = load(folder), arguments()
     assert is_graph(again(program, tensors, TIMES + 1))
     q, *rest = tensors
@@ -68,6 +69,25 @@ def case_calls_that_are_others(folder):
     for entries in (Tensor("i32", 4), Tensor("i64", 4)):
         assert not is_graph(again(program, packed, cu_seqlens=entries))
         assert is_graph(again(program, packed, 1, cu_seqlens=entries))
+
+
+def case_calls_that_are_not_checked_again(folder):
+    """A call that is a graph is told from others with its addresses, which are refused as ever."""
+    driver().fake_set_context(0)
+    program, tensors = load(folder), arguments()
+    assert is_graph(again(program, tensors, TIMES + 1))
+    q, *rest = tensors
+    wrong = {
+        "dtype": Tensor("f16", 2, 100, 2, 64, address=q.address),
+        "extent": Tensor("bf16", 2, 100, 2, 32, address=q.address),
+    }
+    for word, tensor in wrong.items():
+        with refused("WYVERN_ERROR_INVALID_TENSOR", "'q'", word):
+            launch(program, [tensor, *rest])
+    with refused("WYVERN_ERROR_WORKSPACE", "16 bytes"):
+        launch(program, tensors, size=16)
+    assert not is_graph(again(program, tensors, 1, workspace=0xA00000))
+    assert is_graph(again(program, tensors, 1))
 
 
 def case_handles_given_out_anew(folder):

@@ -4,14 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Builds the C descriptors from a parsed manifest and passes tensors on. A
-// tensor is any object with torch's data_ptr, shape, stride and dtype, or one
-// that DLPack describes (_rt_exchange.h), so neither torch nor CUDA is needed
-// to build this module.
+// Loads a program whose manifest Python has parsed (_rt_manifest.h) and passes
+// tensors on. A tensor is any object with torch's data_ptr, shape, stride and
+// dtype, or one that DLPack describes (_rt_exchange.h), so neither torch nor
+// CUDA is needed to build this module.
 //
 //===----------------------------------------------------------------------===//
 
 #include "_rt_exchange.h"
+#include "_rt_manifest.h"
 #include "_rt_xla.h"
 
 #include "wyvern-rt/wyvern_rt.h"
@@ -19,7 +20,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,49 +40,6 @@ void check(wyvern_status status) {
   throw py::error_already_set();
 }
 
-template <typename T>
-T lookUp(const char *what, const std::string &key,
-         std::initializer_list<std::pair<const char *, T>> values) {
-  std::string known;
-  for (const auto &[name, value] : values) {
-    if (key == name)
-      return value;
-    known += std::string(known.empty() ? "" : ", ") + name;
-  }
-  throw py::value_error("manifest: unknown " + std::string(what) + " '" + key +
-                        "', expected one of " + known);
-}
-
-wyvern_dtype dtypeOf(const std::string &name) {
-  return lookUp<wyvern_dtype>("dtype", name,
-                              {{"bf16", WYVERN_BF16},
-                               {"f16", WYVERN_F16},
-                               {"f32", WYVERN_F32},
-                               {"f64", WYVERN_F64},
-                               {"i32", WYVERN_I32},
-                               {"i64", WYVERN_I64}});
-}
-
-/// A member of a manifest object; its absence names the key, and so does a
-/// value that is none, a null in the place of a number.
-template <typename T> T get(const py::dict &object, const char *key) {
-  auto refuse = [&](const std::string &expected) {
-    return py::value_error("manifest: expected " + expected + " '" + key +
-                           "' in " + py::repr(object).cast<std::string>());
-  };
-  if (!object.contains(key))
-    throw refuse("the key");
-  try {
-    return object[key].cast<T>();
-  } catch (const py::cast_error &) {
-    throw refuse("another value of");
-  }
-}
-
-template <typename T> T get(const py::dict &object, const char *key, T absent) {
-  return object.contains(key) ? get<T>(object, key) : absent;
-}
-
 /// How the tensors of a framework are read and copied.
 class Framework {
 public:
@@ -91,7 +48,7 @@ public:
   Framework(const py::dict &dtypes, py::object fresh)
       : fresh(std::move(fresh)) {
     for (auto [dtype, name] : dtypes)
-      this->dtypes[dtype] = (int)dtypeOf(name.cast<std::string>());
+      this->dtypes[dtype] = (int)wyvern::dtypeOf(name.cast<std::string>());
   }
 
   py::object copy(const py::object &tensor, bool withValues) const {
@@ -127,28 +84,11 @@ private:
 
 class Program {
 public:
-  Program(const py::dict &manifest, const std::string &directory) {
-    for (py::handle tensor : get<py::list>(manifest, "tensors"))
-      tensors.push_back(readTensor(tensor.cast<py::dict>()));
-    for (const wyvern_tensor_desc &tensor : tensors)
-      if (tensor.role == WYVERN_INPUT)
-        inputNames.push_back(intern(tensor.name));
-    for (py::handle variant : get<py::list>(manifest, "variants"))
-      addVariant(variant.cast<py::dict>());
-    if (manifest.contains("machine")) {
-      auto machine = get<py::dict>(manifest, "machine");
-      desc.machine = {get<uint32_t>(machine, "sms"),
-                      get<uint32_t>(machine, "bytes_per_cycle"),
-                      get<uint32_t>(machine, "launch_cycles")};
-    }
-    desc.abi_version = WYVERN_ABI_VERSION;
-    desc.name = keep(get<std::string>(manifest, "name"));
-    desc.target = keep(get<std::string>(manifest, "target"));
-    desc.chunk = get<int64_t>(manifest, "chunk");
-    desc.num_tensors = (uint32_t)tensors.size();
-    desc.tensors = tensors.data();
-    desc.num_variants = (uint32_t)variants.size();
-    desc.variants = variants.data();
+  Program(const py::dict &object, const std::string &directory)
+      : manifest(object), desc(manifest.getDesc()) {
+    for (uint32_t i = 0; i < desc.num_tensors; ++i)
+      if (desc.tensors[i].role == WYVERN_INPUT)
+        inputNames.push_back(intern(desc.tensors[i].name));
     check(wyvern_program_load(&desc, directory.c_str(), &program));
   }
   ~Program() { wyvern_program_free(program); }
@@ -172,13 +112,13 @@ public:
   std::string choose(int64_t batch, int64_t tokens, int64_t packed) const {
     uint32_t variant = 0;
     check(wyvern_program_choose(program, batch, tokens, packed, &variant));
-    return variants[variant].name;
+    return desc.variants[variant].name;
   }
 
   /// The estimate of each variant in cycles, in a program of several.
   std::vector<double> estimate(int64_t batch, int64_t tokens,
                                int64_t packed) const {
-    std::vector<double> cycles(variants.size());
+    std::vector<double> cycles(desc.num_variants);
     for (uint32_t v = 0; v < cycles.size(); ++v)
       check(
           wyvern_estimate_cycles(&desc, v, batch, tokens, packed, &cycles[v]));
@@ -195,7 +135,7 @@ public:
   void launch(const Framework &framework, const py::list &arguments, int device,
               py::object cuSeqlens, uintptr_t workspace, size_t workspaceBytes,
               uintptr_t stream) {
-    std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
+    std::vector<wyvern_tensor> values(desc.num_tensors, wyvern_tensor{});
     std::vector<py::object> copies;
     std::vector<std::pair<py::object, py::object>> copyBack;
     for (size_t i = 0; i < arguments.size(); ++i) {
@@ -205,9 +145,9 @@ public:
       values[i] = framework.describe(tensor, device);
       if (wyvern_program_check_layout(program, (uint32_t)i, &values[i]) ==
               WYVERN_OK ||
-          values[i].rank != tensors[i].rank || isPool(tensors[i]))
+          values[i].rank != desc.tensors[i].rank || isPool(desc.tensors[i]))
         continue;
-      bool isInput = tensors[i].role == WYVERN_INPUT;
+      bool isInput = desc.tensors[i].role == WYVERN_INPUT;
       copies.push_back(framework.copy(tensor, isInput));
       values[i] = framework.describe(copies.back(), device);
       if (!isInput)
@@ -288,7 +228,7 @@ private:
                  const std::vector<py::handle> &inputs,
                  const py::object &cuSeqlens, uint64_t skipped,
                  const py::object &out) {
-    std::vector<wyvern_tensor> values(tensors.size(), wyvern_tensor{});
+    std::vector<wyvern_tensor> values(desc.num_tensors, wyvern_tensor{});
     wyvern_tensor offsets = {};
     for (size_t i = 0; i < inputs.size(); ++i)
       if (!inputs[i].is_none() && !exchange.describe(inputs[i], values[i]))
@@ -296,13 +236,13 @@ private:
     if (!cuSeqlens.is_none() && !exchange.describe(cuSeqlens, offsets))
       return py::none();
     const wyvern_tensor *packed = cuSeqlens.is_none() ? nullptr : &offsets;
-    std::vector<wyvern_tensor> expected(tensors.size());
+    std::vector<wyvern_tensor> expected(desc.num_tensors);
     size_t bytes = 0;
     if (wyvern_program_expect(program, values.data(), packed, expected.data(),
                               &bytes) != WYVERN_OK)
       return py::none();
     py::object device = deviceOf(inputs), memory;
-    py::tuple outputs(tensors.size() - inputs.size());
+    py::tuple outputs(desc.num_tensors - inputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       size_t t = inputs.size() + i;
       outputs[i] = i == 0 ? out : py::none();
@@ -338,167 +278,10 @@ private:
     return name;
   }
 
-  const char *keep(std::string text) {
-    strings.push_back(std::move(text));
-    return strings.back().c_str();
-  }
-
-  wyvern_tensor_desc readTensor(const py::dict &object) {
-    wyvern_tensor_desc tensor = {};
-    tensor.name = keep(get<std::string>(object, "name"));
-    tensor.role = lookUp<wyvern_role>("role", get<std::string>(object, "role"),
-                                      {{"input", WYVERN_INPUT},
-                                       {"output", WYVERN_OUTPUT},
-                                       {"workspace", WYVERN_WORKSPACE}});
-    tensor.dtype = dtypeOf(get<std::string>(object, "dtype"));
-    tensor.optional = get(object, "optional", false);
-    py::list dims = get<py::list>(object, "dims");
-    if (dims.size() > WYVERN_MAX_RANK)
-      throw py::value_error("manifest: tensor '" + std::string(tensor.name) +
-                            "' has more than 5 dimensions");
-    for (py::handle handle : dims) {
-      auto dim = handle.cast<py::dict>();
-      wyvern_dim_desc &out = tensor.dims[tensor.rank++];
-      out.kind = lookUp<wyvern_dim_kind>("dimension kind",
-                                         get<std::string>(dim, "kind"),
-                                         {{"seq", WYVERN_DIM_SEQ},
-                                          {"time", WYVERN_DIM_TIME},
-                                          {"chunk", WYVERN_DIM_CHUNK},
-                                          {"head", WYVERN_DIM_HEAD},
-                                          {"whole", WYVERN_DIM_WHOLE},
-                                          {"slot", WYVERN_DIM_SLOT},
-                                          {"segment", WYVERN_DIM_SEGMENT}});
-      if (out.kind == WYVERN_DIM_TIME || out.kind == WYVERN_DIM_CHUNK)
-        out.multiple = get(dim, "multiple", 1u);
-      if (out.kind == WYVERN_DIM_HEAD || out.kind == WYVERN_DIM_WHOLE)
-        out.size = get<int64_t>(dim, "size");
-      if (out.kind == WYVERN_DIM_TIME)
-        out.size = get<int64_t>(dim, "most", 0);
-    }
-    return tensor;
-  }
-
-  void addVariant(const py::dict &object) {
-    workspaces.emplace_back();
-    for (py::handle tensor : get<py::list>(object, "workspace"))
-      workspaces.back().push_back(readTensor(tensor.cast<py::dict>()));
-    kernels.emplace_back();
-    for (py::handle kernel : get<py::list>(object, "kernels"))
-      addKernel(kernel.cast<py::dict>());
-    wyvern_variant_desc variant = {};
-    variant.name = keep(get<std::string>(object, "name"));
-    variant.num_workspace = (uint32_t)workspaces.back().size();
-    variant.workspace = workspaces.back().data();
-    variant.num_kernels = (uint32_t)kernels.back().size();
-    variant.kernels = kernels.back().data();
-    if (object.contains("cut")) {
-      auto cut = get<py::dict>(object, "cut");
-      variant.cut = {get<bool>(cut, "reverse"), get<uint32_t>(cut, "first"),
-                     get<uint32_t>(cut, "second"), get<uint32_t>(cut, "last")};
-    }
-    variants.push_back(variant);
-  }
-
-  /// The tensor that the last variant's parameters call by this name.
-  const wyvern_tensor_desc &describe(uint32_t index) const {
-    return index < tensors.size() ? tensors[index]
-                                  : workspaces.back()[index - tensors.size()];
-  }
-
-  uint32_t indexOf(const std::string &name) const {
-    auto count = (uint32_t)(tensors.size() + workspaces.back().size());
-    for (uint32_t i = 0; i < count; ++i)
-      if (name == describe(i).name)
-        return i;
-    throw py::value_error("manifest: a parameter names the tensor '" + name +
-                          "', which is not listed");
-  }
-
-  /// True where a kernel waits before it begins, `last` where in the end.
-  static wyvern_waits readWaits(const py::dict &object) {
-    if (object.contains("waits") && py::isinstance<py::str>(object["waits"]))
-      return lookUp<wyvern_waits>("wait", get<std::string>(object, "waits"),
-                                  {{"last", WYVERN_WAITS_LAST}});
-    return get(object, "waits", false) ? WYVERN_WAITS_FIRST : WYVERN_WAITS_NOT;
-  }
-
-  void addKernel(const py::dict &object) {
-    params.emplace_back();
-    for (py::handle handle : get<py::list>(object, "params")) {
-      auto dict = handle.cast<py::dict>();
-      wyvern_param_desc param = {};
-      param.kind = lookUp<wyvern_param_kind>(
-          "parameter kind", get<std::string>(dict, "kind"),
-          {{"tensor_map", WYVERN_PARAM_TENSOR_MAP},
-           {"pointer", WYVERN_PARAM_POINTER},
-           {"stride", WYVERN_PARAM_STRIDE},
-           {"cu_seqlens", WYVERN_PARAM_CU_SEQLENS},
-           {"cu_width", WYVERN_PARAM_CU_WIDTH},
-           {"tokens", WYVERN_PARAM_TOKENS},
-           {"sequences", WYVERN_PARAM_SEQUENCES},
-           {"segment", WYVERN_PARAM_SEGMENT},
-           {"slot_tokens", WYVERN_PARAM_SLOT_TOKENS},
-           {"part", WYVERN_PARAM_PART}});
-      if (param.kind <= WYVERN_PARAM_STRIDE)
-        param.tensor = indexOf(get<std::string>(dict, "tensor"));
-      if (param.kind == WYVERN_PARAM_STRIDE)
-        param.dim = get<uint32_t>(dict, "dim");
-      if (param.kind == WYVERN_PARAM_TENSOR_MAP) {
-        param.swizzle = get<uint32_t>(dict, "swizzle");
-        auto box = get<std::vector<uint32_t>>(dict, "box");
-        if (box.size() != describe(param.tensor).rank)
-          throw py::value_error("manifest: the box of '" +
-                                get<std::string>(dict, "tensor") +
-                                "' has another rank than the tensor");
-        std::copy(box.begin(), box.end(), param.box);
-      }
-      params.back().push_back(param);
-    }
-    auto grid = get<py::dict>(object, "grid");
-    wyvern_kernel_desc kernel = {};
-    kernel.symbol = keep(get<std::string>(object, "symbol"));
-    kernel.file = keep(get<std::string>(object, "image"));
-    kernel.grid_count =
-        lookUp<wyvern_count>("grid count", get<std::string>(grid, "count"),
-                             {{"slots", WYVERN_COUNT_SLOTS},
-                              {"sequences", WYVERN_COUNT_SEQUENCES},
-                              {"segments", WYVERN_COUNT_SEGMENTS}});
-    kernel.grid_factor = get<uint32_t>(grid, "factor");
-    kernel.grid_chunks =
-        get(grid, "chunks", kernel.grid_count == WYVERN_COUNT_SLOTS ? 1u : 0u);
-    kernel.block = get<uint32_t>(object, "block");
-    kernel.dynamic_shared = get<uint32_t>(object, "dynamic_shared");
-    kernel.waits = readWaits(object);
-    kernel.part =
-        lookUp<wyvern_part>("part", get(object, "part", std::string("all")),
-                            {{"all", WYVERN_PART_ALL},
-                             {"first", WYVERN_PART_FIRST},
-                             {"second", WYVERN_PART_SECOND},
-                             {"middle", WYVERN_PART_MIDDLE},
-                             {"last", WYVERN_PART_LAST}});
-    kernel.num_params = (uint32_t)params.back().size();
-    kernel.params = params.back().data();
-    if (object.contains("cost")) {
-      auto cost = get<py::dict>(object, "cost");
-      kernel.cost = {get<uint32_t>(cost, "step_chunks"),
-                     get<uint32_t>(cost, "residents"),
-                     get<uint32_t>(cost, "block_cycles"),
-                     get<uint32_t>(cost, "step_cycles"),
-                     get<uint32_t>(cost, "step_work"),
-                     get<uint32_t>(cost, "step_bytes")};
-    }
-    kernels.back().push_back(kernel);
-  }
-
-  std::deque<std::string> strings; // stable addresses
-  std::deque<std::vector<wyvern_param_desc>> params;
-  std::vector<wyvern_tensor_desc> tensors;
+  wyvern::Manifest manifest;
+  const wyvern_program_desc &desc;
   std::vector<py::str> inputNames;
   py::str gradName = intern("requires_grad");
-  std::deque<std::vector<wyvern_tensor_desc>> workspaces;
-  std::deque<std::vector<wyvern_kernel_desc>> kernels;
-  std::vector<wyvern_variant_desc> variants;
-  wyvern_program_desc desc = {};
   wyvern_program *program = nullptr;
 };
 

@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // ChunkRegionOpInterface of the dialect's own operations. The letters of the
-// loops are those of the formulas in DeltaRowOps.td: rows i and j, channels d.
+// loops are those of the formulas in Delta{Row,Decay,Erase}Ops.td: rows i and
+// j, channels d.
 //
 //===----------------------------------------------------------------------===//
 

@@ -7,6 +7,8 @@
 #ifndef WYVERN_DIALECT_DELTA_IR_DELTA
 #define WYVERN_DIALECT_DELTA_IR_DELTA
 
+include "wyvern/Dialect/Delta/IR/DeltaDecayOps.td"
+include "wyvern/Dialect/Delta/IR/DeltaEraseOps.td"
 include "wyvern/Dialect/Delta/IR/DeltaInterfaces.td"
 include "wyvern/Dialect/Delta/IR/DeltaRegionInterface.td"
 include "wyvern/Dialect/Delta/IR/DeltaSequenceOps.td"

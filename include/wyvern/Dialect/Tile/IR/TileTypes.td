@@ -221,4 +221,7 @@ def Tile_CuSeqlensType
   }];
 }
 
+// A tile in registers; its encoding says who holds what.
+def Tile_AnyTensor : RankedTensorOf<[AnyType]>;
+
 #endif // WYVERN_DIALECT_TILE_IR_TILETYPES

@@ -472,6 +472,7 @@ def SegmentPass : Pass<"delta-segment"> {
 }
 
 include "wyvern/Dialect/Delta/Transforms/LevelPasses.td"
+include "wyvern/Dialect/Delta/Transforms/MapPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ProloguePasses.td"
 include "wyvern/Dialect/Delta/Transforms/RoundingPasses.td"
 include "wyvern/Dialect/Delta/Transforms/ServingPasses.td"

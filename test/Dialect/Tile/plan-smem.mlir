@@ -11,7 +11,7 @@
 // Largest alignment first: the ring, then the swizzled tile, then scratch; what is
 // small fills gaps.
 
-// LIMIT: error: kernel order needs 34080 bytes of shared memory, a block has 34000; use smaller head dimensions
+// LIMIT: error: kernel order needs 34080 bytes of shared memory, a block has 34000; use another schedule
 // CHECK-LABEL: tile.kernel @order
 // CHECK-SAME: shared_bytes 34816
 tile.kernel @order() grid 1 * slots warps 5 min_blocks 1 operands [] {
@@ -128,7 +128,7 @@ tile.kernel @full() grid 1 * slots warps 5 min_blocks 1 operands [] {
 
 // -----
 
-// expected-error @+1 {{kernel too_much needs 232452 bytes of shared memory, a block has 232448; use smaller head dimensions, or fewer value heads a key head}}
+// expected-error @+1 {{kernel too_much needs 232452 bytes of shared memory, a block has 232448; use another schedule (with less in a block), smaller head dimensions, or fewer value heads a key head}}
 tile.kernel @too_much() grid 1 * slots warps 5 min_blocks 1 operands [] {
   %t = tile.alloc : !tile.smem<58113xf32>
 }

@@ -270,8 +270,9 @@ struct PlanSmem : tile::impl::TilePlanSmemPassBase<PlanSmem> {
       kernel.emitError() << "kernel " << kernel.getSymName() << " needs " << end
                          << " bytes of shared memory, a block has "
                          << target.sharedBytes
-                         << "; use smaller head dimensions, or fewer "
-                            "value heads a key head";
+                         << "; use another schedule (with less in a block), "
+                            "smaller head dimensions, or fewer value heads a "
+                            "key head";
       signalPassFailure();
     }
   }

@@ -308,6 +308,28 @@ static Value emitAbs(Emitter &e, Value value) {
   return LLVM::FAbsOp::create(e.builder, e.loc, value);
 }
 
+/// Returns fma(x, y, z).
+static Value createFma(Emitter &e, Value x, Value y, Value z) {
+  return LLVM::FMAOp::create(e.builder, e.loc, x, y, z);
+}
+
+/// Returns 1 / b as rcp.rn rounds it, without its branch for the ends of the
+/// range: b is between 2^-100 and 2^120. ptxas schedules nothing across that
+/// branch, and waits in front of it for all that is loaded.
+static Value emitReciprocal(Emitter &e, Value b) {
+  Value minus = LLVM::FNegOp::create(e.builder, e.loc, b);
+  Value about = callIntrinsic(e, "llvm.nvvm.rcp.approx.ftz.f", b);
+  return createFma(e, about, createFma(e, minus, about, e.cf32(1.0)), about);
+}
+
+/// Returns a / b as div.rn rounds it, of a b and a quotient in that range.
+static Value emitDivision(Emitter &e, Value a, Value b) {
+  Value minus = LLVM::FNegOp::create(e.builder, e.loc, b);
+  Value reciprocal = emitReciprocal(e, b);
+  Value quotient = LLVM::FMulOp::create(e.builder, e.loc, a, reciprocal);
+  return createFma(e, reciprocal, createFma(e, minus, quotient, a), quotient);
+}
+
 /// log(1 + x) for x from 0 on. u = 1 + x rounds: log(u) x / (u - 1) is exact to
 /// a few ulp, since both factors err alike; where u is 1, log(1 + x) is x.
 static Value emitLog1p(Emitter &e, Value x) {
@@ -321,7 +343,10 @@ static Value emitLog1p(Emitter &e, Value x) {
   Value log =
       create(LLVM::FMulOp(), callIntrinsic(e, "llvm.nvvm.lg2.approx.ftz.f", u),
              e.cf32(kLn2));
-  Value quotient = create(LLVM::FDivOp(), x, rest);
+  // From 2^30 on both are x.
+  Value isLarge = LLVM::FCmpOp::create(
+      e.builder, e.loc, LLVM::FCmpPredicate::ogt, x, e.cf32(1073741824.0));
+  Value quotient = e.select(isLarge, one, emitDivision(e, x, rest));
   Value isOne = LLVM::FCmpOp::create(e.builder, e.loc, LLVM::FCmpPredicate::oeq,
                                      rest, e.cf32(0.0));
   return e.select(isOne, x, create(LLVM::FMulOp(), log, quotient));
@@ -392,6 +417,48 @@ struct DivFactorPattern : OpConversionPattern<arith::DivFOp> {
   }
 };
 
+/// Returns the number that all of a tile is, if it is a constant.
+static std::optional<float> getSplat(Value tile) {
+  DenseFPElementsAttr constant;
+  if (!matchPattern(tile, m_Constant(&constant)) || !constant.isSplat())
+    return std::nullopt;
+  return constant.getSplatValue<APFloat>().convertToFloat();
+}
+
+/// True for e^-x, x at least -80.
+static bool isBoundedExp(Value value) {
+  auto exp = value.getDefiningOp<math::ExpOp>();
+  auto minus =
+      exp ? exp.getOperand().getDefiningOp<arith::NegFOp>() : arith::NegFOp();
+  auto most = minus ? minus.getOperand().getDefiningOp<arith::MaximumFOp>()
+                    : arith::MaximumFOp();
+  return most && getSplat(most.getRhs()).value_or(-INFINITY) >= -80;
+}
+
+/// A number over 1 + e^-x, x at least -80, in kernels on the cores: a rate of a
+/// logit. A constant operand comes second.
+struct DivBoundedPattern : OpConversionPattern<arith::DivFOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult
+  matchAndRewrite(arith::DivFOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto sum = op.getRhs().getDefiningOp<arith::AddFOp>();
+    std::optional<float> most = getSplat(op.getLhs());
+    if (!getSpread(op.getType()) || !most || !sum ||
+        !isBoundedExp(sum.getLhs()) || getSplat(sum.getRhs()) != 1.0f)
+      return rewriter.notifyMatchFailure(op, "not over a bounded sum");
+    Emitter e(rewriter, op.getLoc());
+    SmallVector<Value> values;
+    for (auto [a, b] : llvm::zip_equal(e.elements(adaptor.getLhs()),
+                                       e.elements(adaptor.getRhs())))
+      values.push_back(*most == 1 ? emitReciprocal(e, b)
+                                  : emitDivision(e, a, b));
+    rewriter.replaceOp(op, e.vectorOf(values));
+    return success();
+  }
+};
+
 /// A sum and a product that a factor of decays multiplies or divides, as one
 /// operation an element.
 struct AddDecayedPattern : OpConversionPattern<arith::AddFOp> {
@@ -416,8 +483,9 @@ struct AddDecayedPattern : OpConversionPattern<arith::AddFOp> {
   }
 };
 
-/// bf16 to f32, two of a word at once: one is the word's upper half, the other
-/// its lower one moved up.
+/// bf16 to f32, two of a word that is loaded at once: one is the word's upper
+/// half, the other its lower one moved up. Of elements that are loaded one by
+/// one, words would have to be made first.
 struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -425,8 +493,10 @@ struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
   matchAndRewrite(arith::ExtFOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     auto narrow = dyn_cast<VectorType>(adaptor.getIn().getType());
-    if (!getSpread(op.getType()) || !narrow ||
-        !narrow.getElementType().isBF16() || narrow.getNumElements() % 2 != 0)
+    SpreadAttr spread = getSpread(op.getType());
+    if (!spread || spread.getDims().empty() ||
+        spread.getDims().back().piece % 2 != 0 || !narrow ||
+        !narrow.getElementType().isBF16())
       return rewriter.notifyMatchFailure(op, "not pairs of a spread tile");
     Emitter e(rewriter, op.getLoc());
     auto bitcast = [&](Type type, Value value) -> Value {
@@ -490,7 +560,7 @@ void tile::populateElementwisePatterns(LLVMTypeConverter &converter,
                UnaryPattern<math::SqrtOp, emitSqrt>,
                UnaryPattern<math::RsqrtOp, emitRsqrt>,
                UnaryPattern<math::AbsFOp, emitAbs>,
-               UnaryPattern<math::Log1pOp, emitLog1p>,
+               UnaryPattern<math::Log1pOp, emitLog1p>, DivBoundedPattern,
                UnaryPattern<math::SinOp, emitSin>,
                UnaryPattern<math::CosOp, emitCos>,
                UnaryPattern<math::RoundEvenOp, emitRound>, DivFactorPattern,

@@ -154,6 +154,16 @@ static Value loadGlobal(Emitter &e, Operation *op, Type type, Value pointer) {
   return LLVM::BitcastOp::create(e.builder, e.loc, type, loaded);
 }
 
+/// Returns the operation behind those loads of a block that are asked for where
+/// they stand.
+static Operation *findBehindLoads(Block &block) {
+  Operation *found = &block.front();
+  for (auto load : block.getOps<LLVM::LoadOp>())
+    if (load.getVolatile_())
+      found = load->getNextNode();
+  return found;
+}
+
 /// Returns the outermost branch around `op` in front of which all but its
 /// outermost coordinate is known, if it has `kAddressedFirstAttr`.
 template <typename OpT> static Operation *findBranch(OpT op) {
@@ -167,6 +177,9 @@ template <typename OpT> static Operation *findBranch(OpT op) {
     };
     if (!llvm::all_of(op.getCoords().drop_front(), isKnown))
       break;
+    if (std::is_same_v<OpT, StoreSpreadOp> &&
+        parent->hasAttr(kAddressedWithinAttr))
+      return findBehindLoads(*cast<scf::IfOp>(parent).thenBlock());
     found = parent;
   }
   return found;

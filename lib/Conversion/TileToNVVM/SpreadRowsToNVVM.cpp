@@ -114,17 +114,29 @@ private:
                     Value at) {
     SmallVector<Value> values = e.elements(held);
     SpreadAttr spread = getSpread(type);
-    e.ifThen(op.getOfWarp() ? isFirstLane(e, spread) : isFirstHolder(e, spread),
-             [&] {
-               SharedPieces pieces(e, op, type, at);
-               int64_t piece = pieces.getPiece();
-               for (int64_t n = 0; n < pieces.getCount(); ++n)
-                 for (int64_t i = 0; i < piece; i += kMostInOne)
-                   storeOne(e,
-                            ArrayRef(values).slice(
-                                n * piece + i, std::min(piece - i, kMostInOne)),
-                            e.add(pieces(n), i * kBytes));
-             });
+    Value holds =
+        op.getOfWarp() ? isFirstLane(e, spread) : isFirstHolder(e, spread);
+    if (op->hasAttr(kWithoutBranchAttr) && values.size() == 1)
+      return storeIf(e, holds, values.front(),
+                     SharedPieces(e, op, type, at)(0));
+    e.ifThen(holds, [&] {
+      SharedPieces pieces(e, op, type, at);
+      int64_t piece = pieces.getPiece();
+      for (int64_t n = 0; n < pieces.getCount(); ++n)
+        for (int64_t i = 0; i < piece; i += kMostInOne)
+          storeOne(e,
+                   ArrayRef(values).slice(n * piece + i,
+                                          std::min(piece - i, kMostInOne)),
+                   e.add(pieces(n), i * kBytes));
+    });
+  }
+
+  /// Stores a number where `holds` is true.
+  static void storeIf(Emitter &e, Value holds, Value value, Value at) {
+    Value flag = LLVM::ZExtOp::create(e.builder, e.loc, e.i32(), holds);
+    e.ptx("{\n.reg .pred holds;\nsetp.ne.b32 holds, $2, 0;\n"
+          "@holds st.shared.f32 [$0], $1;\n}",
+          "r,f,r", {at, value, flag}, {});
   }
 
   static void storeOne(Emitter &e, ArrayRef<Value> values, Value at) {

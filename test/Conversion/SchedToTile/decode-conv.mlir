@@ -1,4 +1,5 @@
 // RUN: wyvern-opt %s -delta-form-step=prologue=conv -canonicalize -cse -sched-decode -convert-sched-to-tile -canonicalize -cse | FileCheck %s
+// RUN: wyvern-opt %s "-delta-form-step=prologue=conv,norm,rates" -canonicalize -cse -sched-decode=few -convert-sched-to-tile -canonicalize -cse | FileCheck %s --check-prefix=FEW
 
 // Rows, windows and filters lie an element a thread; what is shared is what products read. Rows and filters are loaded before the slot is waited for,
 // those of a draft's first four tokens too, which are kept as they came. A step of one token has windows and filters in registers. A draft has them in
@@ -58,6 +59,43 @@
 // CHECK-NEXT: tile.meet
 // CHECK: tile.get_rows
 // CHECK: tile.cluster_wait
+
+// Where sequences are few, a call of one token has its own way from the slot on. Windows are asked for in front of a branch and the state behind it, and a rate,
+// which waits for neither, is made in front of the rows. What does not count is copied apart from it. Another call asks for the slot otherwise.
+
+// FEW-LABEL: tile.kernel @delta_step_decode(
+// FEW: %[[isOne:.*]] = arith.cmpi eq, %{{.*}}, %c1
+// FEW: scf.if %[[isOne]] {
+// FEW: %[[slot:.*]] = tile.load_index {{.*}} {tile.asked_cached, tile.asked_first}
+// FEW-COUNT-7: tile.load_spread {{.*}} {tile.asked_cached, tile.asked_first}
+// FEW: %[[counts:.*]] = arith.cmpi ne
+// FEW: %[[valid:.*]] = arith.cmpi sge, %[[slot]]
+// FEW-NEXT: scf.if %[[valid]] {
+// FEW-COUNT-3: tile.load_spread %{{.*}}[%[[slot]], {{.*}} {tile.addressed_first, tile.asked_cached, tile.asked_first} {{.*}} -> tensor<3x
+// FEW-NEXT: scf.if %[[counts]] {
+// FEW-NEXT: tile.load_spread %{{.*}}[%[[slot]], {{.*}} {tile.addressed_first, tile.asked_first} {{.*}} -> tensor<32x128xf32
+// FEW: %[[rate:.*]] = arith.divf
+// FEW-COUNT-3: tile.conv_row
+// FEW: tile.put_rows {{.*}} {tile.without_branch}
+// FEW: tile.rearrange %[[rate]]
+// FEW: tile.store_spread {{.*}} {tile.addressed_first}
+// FEW: tile.cluster_wait
+// FEW: } {tile.addressed_within}
+// FEW-NEXT: }
+// FEW: %[[padding:.*]] = arith.cmpi slt, %[[slot]]
+// FEW: %[[left:.*]] = arith.ori %[[padding]]
+// FEW-NEXT: scf.if %[[left]] {
+// FEW-NEXT: scf.for
+// FEW-NEXT: tile.store_spread
+// FEW: scf.if %[[valid]] {
+// FEW-COUNT-4: tile.load_spread
+// FEW-NEXT: tile.cluster_arrive of_reads
+// FEW: tile.cluster_wait
+// FEW: } else {
+// FEW: tile.load_index {{.*}} {tile.asked_first}
+// FEW: tile.keep
+// FEW-NOT: tile.without_branch
+
 func.func @delta(%q: tensor<?x?x1x128xbf16> {delta.name = "q"}, %k: tensor<?x?x1x128xbf16> {delta.name = "k"}, %v: tensor<?x?x2x128xbf16> {delta.name = "v"},
     %b: tensor<?x?x2xf32> {delta.name = "beta"}) -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x128x128xf32> {delta.name = "final_state"}) {
   %o, %sT = delta.recurrence query(%q) step(write %k erase %k value %v rate %b) scale 1.0

@@ -45,29 +45,55 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>
 // CHECK: llvm.bitcast %[[low]] : i32 to f32
 // CHECK: llvm.bitcast %[[high]] : i32 to f32
 // CHECK-NOT: llvm.fpext
+// CHECK: llvm.store
+// CHECK: llvm.fpext
+// CHECK-NOT: llvm.shl
+// CHECK: llvm.store
 tile.kernel @widen(%x: !tile.global<tensor<?xbf16>, contiguous = true>, %y: !tile.global<tensor<?xf32>, contiguous = true>)
     grid 1 * sequences warps 1 min_blocks 1 operands ["x", "y"] {
   %c0 = arith.constant 0 : index
   %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xbf16>, contiguous = true> -> tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
   %b = arith.extf %a : tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>> to tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
   tile.store_spread %b to %y[%c0] dims [0] : tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?xf32>, contiguous = true>
+  %c = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xbf16>, contiguous = true> -> tensor<64xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>
+  %d = arith.extf %c : tensor<64xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>> to tensor<64xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>
+  tile.store_spread %d to %y[%c0] dims [0] : tensor<64xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?xf32>, contiguous = true>
 }
 
-// Functions of an element, each by the instruction that there is for it.
+// Functions of an element, each by the instruction that there is for it. log1p, and a number over 1 + e^-x with a bound of x, divide without the branch
+// that a division has for the ends of the range; another one has it.
 
 // CHECK-LABEL: gpu.module @functions
 // CHECK: llvm.intr.sqrt
 // CHECK: llvm.intr.fabs
 // CHECK: llvm.call_intrinsic "llvm.nvvm.lg2.approx.ftz.f"
-// CHECK: llvm.fdiv
+// CHECK: %[[isLarge:.*]] = llvm.fcmp "ogt"
+// CHECK: llvm.call_intrinsic "llvm.nvvm.rcp.approx.ftz.f"
+// CHECK-COUNT-4: llvm.intr.fma
+// CHECK: llvm.select %[[isLarge]]
 // CHECK: llvm.select
+// CHECK-NOT: llvm.fdiv
+// CHECK: llvm.call_intrinsic "llvm.nvvm.rcp.approx.ftz.f"
+// CHECK-COUNT-2: llvm.intr.fma
+// CHECK-NOT: llvm.intr.fma
+// CHECK: llvm.fdiv
 tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps 1 min_blocks 1 operands ["x"] {
   %c0 = arith.constant 0 : index
   %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<1xf32, #tile.spread<[_]>>
   %b = math.sqrt %a : tensor<1xf32, #tile.spread<[_]>>
   %c = math.absf %b : tensor<1xf32, #tile.spread<[_]>>
   %d = math.log1p %c : tensor<1xf32, #tile.spread<[_]>>
-  tile.store_spread %d to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
+  %one = arith.constant dense<1.0> : tensor<1xf32, #tile.spread<[_]>>
+  %bound = arith.constant dense<-8.000000e+01> : tensor<1xf32, #tile.spread<[_]>>
+  %f = arith.maximumf %d, %bound : tensor<1xf32, #tile.spread<[_]>>
+  %g = arith.negf %f : tensor<1xf32, #tile.spread<[_]>>
+  %h = math.exp %g : tensor<1xf32, #tile.spread<[_]>>
+  %i = arith.addf %h, %one : tensor<1xf32, #tile.spread<[_]>>
+  %j = arith.divf %one, %i : tensor<1xf32, #tile.spread<[_]>>
+  %k = math.exp %j : tensor<1xf32, #tile.spread<[_]>>
+  %l = arith.addf %k, %one : tensor<1xf32, #tile.spread<[_]>>
+  %m = arith.divf %one, %l : tensor<1xf32, #tile.spread<[_]>>
+  tile.store_spread %m to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
 }
 
 // Rows that are convolved and shared: the products of a channel in a row, one number a thread to its entry in shared memory,
@@ -190,6 +216,35 @@ tile.kernel @first(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>,
     tile.store_spread %s to %o[%c0, %c0, %c0] dims [1, 2]
         : tensor<4x128xf32, #tile.spread<[piece 1 lanes 1 step 1 warps 4, piece 4 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?x32x128xf32>, contiguous = true>
   }
+}
+
+// What is addressed first within a branch is so behind the loads that are asked for there, and not in front of it. Rows that are put without a branch are
+// stored by those that hold them.
+
+// CHECK-LABEL: gpu.module @within
+// CHECK: scf.if
+// CHECK: llvm.load volatile
+// CHECK: %[[address:.*]] = llvm.inline_asm has_side_effects {{.*}}"mov.b64 $0, $1;", "=l,l"
+// CHECK-NOT: scf.if
+// CHECK: @holds st.shared.f32
+// CHECK: scf.if
+// CHECK: llvm.getelementptr %[[address]]
+// CHECK: llvm.store
+tile.kernel @within(%pool: !tile.global<tensor<?x128xf32>>, %read: !tile.global<tensor<?xi32>>)
+    grid 1 * sequences warps 4 min_blocks 1 operands ["pool", "read"] {
+  %c0 = arith.constant 0 : index
+  %place = tile.alloc : !tile.smem<1x128xf32>
+  %slot = tile.load_index %read[%c0] else %c0 : !tile.global<tensor<?xi32>>
+  %valid = arith.cmpi sge, %slot, %c0 : index
+  scf.if %valid {
+    %s = tile.load_spread %pool[%slot, %c0] dims [0, 1] {tile.asked_first} : !tile.global<tensor<?x128xf32>>
+        -> tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+    tile.put_rows %s at %c0 in %place {tile.without_branch} : !tile.smem<1x128xf32>, tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>
+    scf.if %valid {
+      tile.store_spread %s to %pool[%slot, %c0] dims [0, 1] {tile.addressed_first}
+          : tensor<1x128xf32, #tile.spread<[_, piece 1 lanes 32 step 1 warps 4]>>, !tile.global<tensor<?x128xf32>>
+    }
+  } {tile.addressed_within}
 }
 
 // Halves of two rows of 64 over eight lanes: a thread has eight elements of each row, row by row, and of each half four of them. Joined the other

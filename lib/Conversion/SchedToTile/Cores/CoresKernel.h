@@ -18,7 +18,8 @@ namespace mlir::wyvern {
 
 /// Makes a tile.kernel of a kernel whose role is on the cores: the kernel and
 /// its block's place in CoresLowering.cpp, what a block does in
-/// CoresSequence.cpp, the rows that its threads share in CoresRows.cpp.
+/// CoresSequence.cpp, a call of one token in CoresStep.cpp, the rows that its
+/// threads share in CoresRows.cpp.
 class CoresKernel {
 public:
   CoresKernel(OpBuilder &builder, sched::KernelOp kernel,
@@ -35,9 +36,13 @@ private:
   /// A tensor of the kernel as an argument of the shell.
   Value addGlobal(Value tensor, Value named, bool optional, bool contiguous);
   bool isContiguous(BlockArgument arg);
-  void locate();
+  void locate(bool isCached);
   Value loadEntry(Value vector, Value absent);
 
+  LogicalResult lowerCall();
+  LogicalResult lowerStep();
+  LogicalResult lowerCounting();
+  void copyCarries();
   LogicalResult lowerSequence();
   /// What threads hold from token to token: the state, then vectors.
   using Held = SmallVector<Value>;
@@ -49,6 +54,7 @@ private:
                               BringFn bring);
   FailureOr<Held> lowerAlone(ValueRange held);
   LogicalResult lowerShared(ArrayRef<Value> loaded);
+  LogicalResult lowerSeveral(ArrayRef<Value> loaded);
   FailureOr<Held> lowerOne(ValueRange held);
   FailureOr<Held> lowerDraft(ValueRange held);
   /// Returns the numbers of the carries that are held.
@@ -57,6 +63,7 @@ private:
   /// Sets what `region` carries to what is held, and gets what follows.
   void setCarries(CoresRegion &region, ValueRange held);
   Held getCarries(CoresRegion &region);
+  LogicalResult lowerNumbers(CoresRegion &region);
   LogicalResult lowerToken(CoresRegion &region, Value token, Rows rows);
   /// True for rows that a block's threads share also in a call of one token.
   bool isBlockwise();
@@ -95,10 +102,14 @@ private:
   void loadAhead(Value token, SmallVectorImpl<Value> &rows);
   bool isOfToken(sched::LoadOp op);
   bool hasFewElements();
+  /// True if a call of one token has its own way through the kernel.
+  bool hasOwnStep() { return role.getShareRows() && hasFewElements(); }
   void loadInFront();
   void loadShared();
   void loadFirst();
-  Held loadInits();
+  Value loadInit(unsigned carry);
+  void loadWindows();
+  Held loadState();
   Value keep(Value held);
   Value getKept(Value tile, Value own);
   void keepAll();
@@ -177,7 +188,8 @@ private:
   /// With rows that are shared: loads of a token's, and what all tokens have.
   SmallVector<sched::LoadOp> ahead;
   DenseMap<Value, Value> fixed;
-  bool isAddressedFirst = false; ///< what is stored
+  bool isAddressedFirst = false;     ///< what is stored
+  SmallPtrSet<Operation *, 16> done; ///< operations that are there
   SmallVector<Value> first; ///< rows of the first token, as they are loaded
   /// Where threads keep the rows of a draft's first tokens.
   SmallVector<SmallVector<Value>> keptRows;

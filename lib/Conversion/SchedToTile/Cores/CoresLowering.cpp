@@ -123,7 +123,7 @@ Value CoresKernel::loadEntry(Value vector, Value absent) {
 
 /// Finds the block's head, sequence and part of the split dimension, the
 /// sequence's slots and how many of its tokens count.
-void CoresKernel::locate() {
+void CoresKernel::locate(bool isCached) {
   location.emplace(builder, kernel, launch);
   location->batch = location->sequence;
   location->start = index(0);
@@ -133,8 +133,11 @@ void CoresKernel::locate() {
   location->splitStart =
       arith::MulIOp::create(builder, loc, part, index(plan.getPart()));
   slot = loadEntry(readSlots, index(-1));
-  // Everything waits for it.
-  askFirst(slot);
+  // Everything waits for it. Where calls of one token have their own way, the
+  // other asks otherwise: LLVM would ask, and wait, in front of both.
+  setHint(slot, tile::kAskedFirstAttr);
+  if (isCached)
+    setHint(slot, tile::kAskedCachedAttr);
   writeSlot = loadEntry(writeSlots, index(-1));
   count = launch.tokens;
   if (lengths) {
@@ -168,7 +171,7 @@ void CoresKernel::loadInFront() {
   auto ifOp = scf::IfOp::create(builder, loc, hasTokens, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   loadShared();
-  if (isBlockwise())
+  if (isBlockwise() && !hasOwnStep())
     loadFirst();
   Value isDraft = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
                                         launch.tokens, index(1));
@@ -184,7 +187,10 @@ LogicalResult CoresKernel::lower() {
   OpBuilder::InsertionGuard guard(builder);
   createShell();
   addArguments();
-  locate();
+  for (Value init : role.getEachChunk().getInits())
+    if (!init.getDefiningOp<sched::LoadOp>())
+      return role.emitOpError() << "carries something that it does not load; "
+                                   "a state lies in a pool";
   for (auto op : role.getEachChunk().getBlock().getOps<sched::LoadOp>())
     if (isOfToken(op))
       ahead.push_back(op);
@@ -192,8 +198,27 @@ LogicalResult CoresKernel::lower() {
     place = createPlace(static_cast<int64_t>(*rows));
     if (!part.getRead().empty())
       madePlace = createMadePlace(static_cast<int64_t>(*rows));
-    loadInFront();
   }
+  if (!hasOwnStep())
+    return lowerCall();
+  Value isStep = compare(arith::CmpIPredicate::eq, launch.tokens, index(1));
+  auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
+  builder.setInsertionPointToStart(ifOp.thenBlock());
+  if (failed(lowerStep()))
+    return failure();
+  fixed.clear();
+  first.clear();
+  windows.clear();
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  return lowerCall();
+}
+
+/// Translates a call of any number of tokens, or of any but one where that has
+/// its own way.
+LogicalResult CoresKernel::lowerCall() {
+  locate(/*isCached=*/hasFewElements() && !hasOwnStep());
+  if (role.getShareRows())
+    loadInFront();
   Value valid = isValid(slot);
   auto ifOp = scf::IfOp::create(builder, loc, valid, /*withElse=*/false);
   {

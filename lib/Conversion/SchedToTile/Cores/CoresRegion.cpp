@@ -37,6 +37,12 @@ Value CoresRegion::get(Value tile, RankedTensorType type) {
   return values.lookup(tile);
 }
 
+bool CoresRegion::isKnown(Value tile) const {
+  while (auto broadcast = tile.getDefiningOp<linalg::BroadcastOp>())
+    tile = broadcast.getInput();
+  return getSplatValue(tile) || values.contains(tile);
+}
+
 Value CoresRegion::makeBroadcast(linalg::BroadcastOp op,
                                  RankedTensorType type) {
   SmallVector<int64_t> kept, from(type.getRank(), -1);

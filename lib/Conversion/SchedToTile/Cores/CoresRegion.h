@@ -23,6 +23,8 @@ public:
 
   /// Says what a tile has become.
   void set(Value tile, Value lowered) { values[tile] = lowered; }
+  /// True if it is known what the root of a tile has become.
+  bool isKnown(Value tile) const;
   /// Returns what a tile has become.
   Value get(Value tile) { return get(tile, getType(tile)); }
   RankedTensorType getType(Value tile) const {

@@ -230,7 +230,9 @@ LogicalResult CoresKernel::bringFirst() {
     lastWindows[window] = conv.getNext();
     rows.back() = createSilu(builder, loc, conv.getY());
   }
-  tile::PutRowsOp::create(builder, loc, rows, index(0), place);
+  auto put = tile::PutRowsOp::create(builder, loc, rows, index(0), place);
+  if (hasOwnStep())
+    put->setAttr(tile::kWithoutBranchAttr, builder.getUnitAttr());
   tile::MeetOp::create(builder, loc);
   return sharesMade() ? makeFirst() : success();
 }

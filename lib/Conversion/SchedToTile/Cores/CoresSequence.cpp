@@ -77,7 +77,8 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
   for (auto [tile, value] : fixed)
     region.set(tile, value);
   for (Operation &op : role.getEachChunk().getBlock().without_terminator()) {
-    if (isa<ConvRowOp>(op) || (rows == Rows::made && part.contains(&op)))
+    if (isa<ConvRowOp>(op) || done.contains(&op) ||
+        (rows == Rows::made && part.contains(&op)))
       continue; // done
     if (auto load = dyn_cast<sched::LoadOp>(op)) {
       bool isThere = fixed.contains(load.getTile()) ||
@@ -94,24 +95,32 @@ LogicalResult CoresKernel::lowerToken(CoresRegion &region, Value token,
   return success();
 }
 
-/// Loads what the sequence starts from, as it lies in memory, and returns its
-/// state, which is waited for last, and vectors.
-CoresKernel::Held CoresKernel::loadInits() {
+/// Loads what a carry starts from, as it lies in memory.
+Value CoresKernel::loadInit(unsigned carry) {
   Chunk start;
   start.row = index(0);
   start.slot = slot;
-  sched::EachChunkOp loop = role.getEachChunk();
-  Held held(loop.getInits().size());
-  for (unsigned i = held.size(); i-- > 0;) {
-    auto op = loop.getInits()[i].getDefiningOp<sched::LoadOp>();
-    held[i] = loadHeld(op, getBroughtType(i), start);
-    setHint(held[i], tile::kAddressedFirstAttr);
-  }
-  for (auto [carry, loaded] :
-       llvm::drop_begin(llvm::zip_equal(loop.getCarryArgs(), held)))
-    windows[carry] = loaded;
-  return llvm::map_to_vector(getHeldCarries(),
-                             [&](unsigned i) { return held[i]; });
+  Value init = role.getEachChunk().getInits()[carry];
+  Value held = loadHeld(init.getDefiningOp<sched::LoadOp>(),
+                        getBroughtType(carry), start);
+  setHint(held, tile::kAddressedFirstAttr);
+  return held;
+}
+
+/// Loads windows and vectors.
+void CoresKernel::loadWindows() {
+  Block::BlockArgListType carries = role.getEachChunk().getCarryArgs();
+  for (unsigned i = carries.size(); i-- > 1;)
+    windows[carries[i]] = loadInit(i);
+}
+
+/// Loads the state, which is waited for last, and returns it and vectors, which
+/// are loaded.
+CoresKernel::Held CoresKernel::loadState() {
+  Block::BlockArgListType carries = role.getEachChunk().getCarryArgs();
+  return llvm::map_to_vector(getHeldCarries(), [&](unsigned i) {
+    return i == 0 ? loadInit(0) : windows.lookup(carries[i]);
+  });
 }
 
 /// Keeps filters, windows and vectors that rows are made with in shared memory.
@@ -217,6 +226,8 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerOne(ValueRange held) {
   Rows rows = sharesMade()    ? Rows::made
               : isBlockwise() ? Rows::shared
                               : Rows::own;
+  if (rows == Rows::shared && hasOwnStep() && failed(lowerNumbers(region)))
+    return failure();
   if (rows != Rows::own) {
     if (failed(bringFirst()))
       return failure();
@@ -227,6 +238,7 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerOne(ValueRange held) {
   }
   if (failed(lowerToken(region, index(0), rows)))
     return failure();
+  done.clear();
   return getCarries(region);
 }
 
@@ -234,6 +246,8 @@ FailureOr<CoresKernel::Held> CoresKernel::lowerOne(ValueRange held) {
 /// its own rows beside that, or a block its windows, which then are in
 /// registers.
 LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
+  if (hasOwnStep())
+    return lowerSeveral(loaded);
   auto isOne = [&](Value tokens) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, tokens,
                                  index(1));
@@ -243,17 +257,20 @@ LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
-  isAddressedFirst = hasFewElements();
   FailureOr<Held> last = lowerOne(widenAll(loaded));
   if (failed(last))
     return failure();
   storeFinals(*last);
-  isAddressedFirst = false;
   lastWindows.clear();
   builder.setInsertionPointToStart(ifOp.elseBlock());
+  return lowerSeveral(loaded);
+}
+
+/// Goes through several tokens, or none.
+LogicalResult CoresKernel::lowerSeveral(ArrayRef<Value> loaded) {
   keepAll();
   arriveAsReader();
-  last = lowerDraft(widenAll(loaded));
+  FailureOr<Held> last = lowerDraft(widenAll(loaded));
   if (failed(last))
     return failure();
   // Asked for again, and not held all the while: registers are short here.
@@ -263,12 +280,8 @@ LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
 }
 
 LogicalResult CoresKernel::lowerSequence() {
-  sched::EachChunkOp loop = role.getEachChunk();
-  for (Value init : loop.getInits())
-    if (!init.getDefiningOp<sched::LoadOp>())
-      return role.emitOpError() << "carries something that it does not load; "
-                                   "a state lies in a pool";
-  Held loaded = loadInits();
+  loadWindows();
+  Held loaded = loadState();
   if (role.getShareRows())
     return lowerShared(loaded);
   FailureOr<Held> last = lowerAlone(widenAll(loaded));

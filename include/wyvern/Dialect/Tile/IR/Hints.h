@@ -30,6 +30,15 @@ constexpr llvm::StringLiteral kAskedCachedAttr = "tile.asked_cached";
 /// product stands between the coordinate and the access.
 constexpr llvm::StringLiteral kAddressedFirstAttr = "tile.addressed_first";
 
+/// On a branch: addresses of stores in it that have `kAddressedFirstAttr` are
+/// made behind what is asked for first there, and not in front of it.
+constexpr llvm::StringLiteral kAddressedWithinAttr = "tile.addressed_within";
+
+/// On rows that are put in shared memory: a thread that holds none of an
+/// operand does not branch around what it would store, but stores nothing. LLVM
+/// moves what only that branch reads into it, one operand behind the other.
+constexpr llvm::StringLiteral kWithoutBranchAttr = "tile.without_branch";
+
 } // namespace mlir::wyvern::tile
 
 #endif // WYVERN_DIALECT_TILE_IR_HINTS_H

@@ -341,6 +341,53 @@ def check_conv(folder, name):
     return [what for what, held in holds.items() if not held]
 
 
+def check_neighbours(folder, name):
+    """A step of one sequence begins beside the end of what stands in front of it, and sees what that wrote: a kernel, a
+    copy, a zeroed tensor or another stream, in a stream and in a graph."""
+    import torch
+
+    program = wyvern.load(folder / name)
+    drawn = step_cases.draw(np.random.default_rng(8), program.inputs, 1, 1)
+    given = {n: torch.from_numpy(x).cuda().to(torch.bfloat16 if program.inputs[n].dtype == "bf16" else torch.float32) for n, x in drawn.items()}
+    new, v = given["v"].clone(), given["v"]
+    start = torch.randn([SLOTS, *program.inputs["state"].shape[1:]], device="cuda").to(torch.float32)
+    pool, slots, other = start.clone(), torch.tensor([3], device="cuda", dtype=torch.int32), torch.cuda.Stream()
+    wide = torch.randn([4096, 4096], device="cuda")
+
+    def join():
+        other.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(other):
+            wide.mul_(1)  # so that what follows is late
+            v.mul_(2)
+        torch.cuda.current_stream().wait_stream(other)
+
+    writers = (lambda: v.add_(1), lambda: v.copy_(new), v.zero_, join, lambda: None, lambda: (wide.mul_(1), v.add_(1)))
+
+    def steps(after=lambda: None):
+        for write in writers * 2:
+            write()
+            after()
+            program.step(state=pool, read_slots=slots, **given)
+            after()
+
+    def run(what):
+        pool.copy_(start)
+        v.copy_(new)
+        torch.cuda.synchronize()
+        what()
+        torch.cuda.synchronize()
+        return pool.clone()
+
+    wanted = run(lambda: steps(torch.cuda.synchronize))
+    found = {"in a stream": run(steps)}
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        steps()
+    found["in a graph"] = run(graph.replay)
+    print(f"{name} behind its neighbours", flush=True)
+    return [f"a step sees what was written in front of it, {how}" for how, x in found.items() if not torch.equal(x, wanted)]
+
+
 def check_cuts(folder, name):
     """A prompt that is cut at multiples of 64 has the bits of the whole."""
     import torch
@@ -402,6 +449,8 @@ def check(folder):
     failed |= {name: check_epilogue(folder, name) for name in behind}
     convolved = [name for name in CONV if (folder / name).exists()]
     failed |= {name: check_conv(folder, name) for name in convolved}
+    for name in (name for name in ("delta_net-1.3B", "kda") if name in first_slots):
+        failed[name] += check_neighbours(folder, name)
     trees = [name for name in ("gdn-vk", "deltaproduct") if name in first_slots]
     for name in trees:
         failed[name] += check_tree(folder, name)

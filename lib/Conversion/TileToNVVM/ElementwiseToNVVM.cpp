@@ -15,6 +15,8 @@
 #include "Fragments.h"
 #include "Patterns.h"
 
+#include "wyvern/Dialect/Tile/IR/Hints.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -435,7 +437,7 @@ static bool isBoundedExp(Value value) {
   return most && getSplat(most.getRhs()).value_or(-INFINITY) >= -80;
 }
 
-/// A number over 1 + e^-x, x at least -80, in kernels on the cores: a rate of a
+/// A number over 1 + e^-x, x at least -80, that is not to branch: a rate of a
 /// logit. A constant operand comes second.
 struct DivBoundedPattern : OpConversionPattern<arith::DivFOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -445,9 +447,10 @@ struct DivBoundedPattern : OpConversionPattern<arith::DivFOp> {
                   ConversionPatternRewriter &rewriter) const override {
     auto sum = op.getRhs().getDefiningOp<arith::AddFOp>();
     std::optional<float> most = getSplat(op.getLhs());
-    if (!getSpread(op.getType()) || !most || !sum ||
+    if (!op->hasAttr(kWithoutBranchAttr) || !most || !sum ||
         !isBoundedExp(sum.getLhs()) || getSplat(sum.getRhs()) != 1.0f)
-      return rewriter.notifyMatchFailure(op, "not over a bounded sum");
+      return rewriter.notifyMatchFailure(op, "may branch, or is not over a "
+                                             "bounded sum");
     Emitter e(rewriter, op.getLoc());
     SmallVector<Value> values;
     for (auto [a, b] : llvm::zip_equal(e.elements(adaptor.getLhs()),
@@ -483,9 +486,8 @@ struct AddDecayedPattern : OpConversionPattern<arith::AddFOp> {
   }
 };
 
-/// bf16 to f32, two of a word that is loaded at once: one is the word's upper
-/// half, the other its lower one moved up. Of elements that are loaded one by
-/// one, words would have to be made first.
+/// bf16 to f32, two of a word at once: one is the word's upper half, the other
+/// its lower one moved up.
 struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -493,10 +495,8 @@ struct WidenPattern : OpConversionPattern<arith::ExtFOp> {
   matchAndRewrite(arith::ExtFOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     auto narrow = dyn_cast<VectorType>(adaptor.getIn().getType());
-    SpreadAttr spread = getSpread(op.getType());
-    if (!spread || spread.getDims().empty() ||
-        spread.getDims().back().piece % 2 != 0 || !narrow ||
-        !narrow.getElementType().isBF16())
+    if (!getSpread(op.getType()) || !narrow ||
+        !narrow.getElementType().isBF16() || narrow.getNumElements() % 2 != 0)
       return rewriter.notifyMatchFailure(op, "not pairs of a spread tile");
     Emitter e(rewriter, op.getLoc());
     auto bitcast = [&](Type type, Value value) -> Value {

@@ -61,9 +61,12 @@
 // CHECK: tile.cluster_wait
 
 // Where sequences are few, a call of one token has its own way from the slot on. Windows are asked for in front of a branch and the state behind it, and a rate,
-// which waits for neither, is made in front of the rows. What does not count is copied apart from it. Another call asks for the slot otherwise.
+// which waits for neither, is made in front of the rows. What does not count is copied apart from it. Another call asks for the slot otherwise. No division branches.
 
 // FEW-LABEL: tile.kernel @delta_step_decode(
+// FEW-NOT: tile.load_index
+// FEW: tile.await_kernels
+// FEW-NEXT: tile.release_kernels
 // FEW: %[[isOne:.*]] = arith.cmpi eq, %{{.*}}, %c1
 // FEW: scf.if %[[isOne]] {
 // FEW: %[[slot:.*]] = tile.load_index {{.*}} {tile.asked_cached, tile.asked_first}
@@ -74,7 +77,7 @@
 // FEW-COUNT-3: tile.load_spread %{{.*}}[%[[slot]], {{.*}} {tile.addressed_first, tile.asked_cached, tile.asked_first} {{.*}} -> tensor<3x
 // FEW-NEXT: scf.if %[[counts]] {
 // FEW-NEXT: tile.load_spread %{{.*}}[%[[slot]], {{.*}} {tile.addressed_first, tile.asked_first} {{.*}} -> tensor<32x128xf32
-// FEW: %[[rate:.*]] = arith.divf
+// FEW: %[[rate:.*]] = arith.divf {{.*}} {tile.without_branch}
 // FEW-COUNT-3: tile.conv_row
 // FEW: tile.put_rows {{.*}} {tile.without_branch}
 // FEW: tile.rearrange %[[rate]]
@@ -94,7 +97,8 @@
 // FEW: } else {
 // FEW: tile.load_index {{.*}} {tile.asked_first}
 // FEW: tile.keep
-// FEW-NOT: tile.without_branch
+// FEW: tile.put_rows {{.*}} in %{{[0-9]+}} :
+// FEW: arith.divf {{.*}} {tile.without_branch}
 
 func.func @delta(%q: tensor<?x?x1x128xbf16> {delta.name = "q"}, %k: tensor<?x?x1x128xbf16> {delta.name = "k"}, %v: tensor<?x?x2x128xbf16> {delta.name = "v"},
     %b: tensor<?x?x2xf32> {delta.name = "beta"}) -> (tensor<?x?x2x128xbf16> {delta.name = "o"}, tensor<?x2x128x128xf32> {delta.name = "final_state"}) {

@@ -83,12 +83,15 @@
 // ODD-COUNT-1: tile.put_rows
 // ODD-NEXT: tile.meet
 
-// A kernel for few sequences has half of the elements a thread, and in a call of one token addresses of what it stores in front as well. Its slot may come from the first level of caches.
+// A kernel for few sequences has half of the elements a thread, and addresses of what it stores in front as well. Its slot may come from the first level of caches.
+// It begins beside the end of the kernel before, and the next one beside its own.
 // FEW-LABEL: tile.kernel @delta_step_decode
 // FEW-SAME: grid 8 * sequences warps 4
+// FEW: tile.await_kernels
+// FEW-NEXT: tile.release_kernels
 // FEW: tile.load_index {{.*}} {tile.asked_cached, tile.asked_first}
 // FEW: scf.if %{{.*}} {
-// FEW: tile.load_spread {{.*}} {tile.addressed_first, tile.asked_first} : {{.*}} -> tensor<32x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
+// FEW: tile.load_spread {{.*}} {tile.addressed_first} : {{.*}} -> tensor<32x128xf32, #tile.spread<[piece 1 lanes 4 step 8 warps 4, piece 4 lanes 8 step 1 warps 1]>>
 // FEW: tile.store_spread {{.*}} dims [1, 3] {tile.addressed_first}
 // FEW: tile.store_spread {{.*}} dims [2, 3] {tile.addressed_first}
 // FEW: } else {

@@ -45,23 +45,16 @@ tile.kernel @spread(%pool: !tile.global<tensor<?x32x128xf32>, contiguous = true>
 // CHECK: llvm.bitcast %[[low]] : i32 to f32
 // CHECK: llvm.bitcast %[[high]] : i32 to f32
 // CHECK-NOT: llvm.fpext
-// CHECK: llvm.store
-// CHECK: llvm.fpext
-// CHECK-NOT: llvm.shl
-// CHECK: llvm.store
 tile.kernel @widen(%x: !tile.global<tensor<?xbf16>, contiguous = true>, %y: !tile.global<tensor<?xf32>, contiguous = true>)
     grid 1 * sequences warps 1 min_blocks 1 operands ["x", "y"] {
   %c0 = arith.constant 0 : index
   %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xbf16>, contiguous = true> -> tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
   %b = arith.extf %a : tensor<64xbf16, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>> to tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>
   tile.store_spread %b to %y[%c0] dims [0] : tensor<64xf32, #tile.spread<[piece 2 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?xf32>, contiguous = true>
-  %c = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xbf16>, contiguous = true> -> tensor<64xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>
-  %d = arith.extf %c : tensor<64xbf16, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>> to tensor<64xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>
-  tile.store_spread %d to %y[%c0] dims [0] : tensor<64xf32, #tile.spread<[piece 1 lanes 32 step 1 warps 1]>>, !tile.global<tensor<?xf32>, contiguous = true>
 }
 
-// Functions of an element, each by the instruction that there is for it. log1p, and a number over 1 + e^-x with a bound of x, divide without the branch
-// that a division has for the ends of the range; another one has it.
+// Functions of an element, each by the instruction that there is for it. log1p divides without the branch that a division has for the ends of the
+// range, and so does a number over 1 + e^-x, if x has a bound and the division is not to branch.
 
 // CHECK-LABEL: gpu.module @functions
 // CHECK: llvm.intr.sqrt
@@ -77,6 +70,8 @@ tile.kernel @widen(%x: !tile.global<tensor<?xbf16>, contiguous = true>, %y: !til
 // CHECK-COUNT-2: llvm.intr.fma
 // CHECK-NOT: llvm.intr.fma
 // CHECK: llvm.fdiv
+// CHECK-NOT: llvm.intr.fma
+// CHECK: llvm.fdiv
 tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps 1 min_blocks 1 operands ["x"] {
   %c0 = arith.constant 0 : index
   %a = tile.load_spread %x[%c0] dims [0] : !tile.global<tensor<?xf32>> -> tensor<1xf32, #tile.spread<[_]>>
@@ -89,11 +84,16 @@ tile.kernel @functions(%x: !tile.global<tensor<?xf32>>) grid 1 * sequences warps
   %g = arith.negf %f : tensor<1xf32, #tile.spread<[_]>>
   %h = math.exp %g : tensor<1xf32, #tile.spread<[_]>>
   %i = arith.addf %h, %one : tensor<1xf32, #tile.spread<[_]>>
-  %j = arith.divf %one, %i : tensor<1xf32, #tile.spread<[_]>>
+  %j = arith.divf %one, %i {tile.without_branch} : tensor<1xf32, #tile.spread<[_]>>
   %k = math.exp %j : tensor<1xf32, #tile.spread<[_]>>
   %l = arith.addf %k, %one : tensor<1xf32, #tile.spread<[_]>>
-  %m = arith.divf %one, %l : tensor<1xf32, #tile.spread<[_]>>
-  tile.store_spread %m to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
+  %m = arith.divf %one, %l {tile.without_branch} : tensor<1xf32, #tile.spread<[_]>>
+  %n = arith.maximumf %m, %bound : tensor<1xf32, #tile.spread<[_]>>
+  %o = arith.negf %n : tensor<1xf32, #tile.spread<[_]>>
+  %p = math.exp %o : tensor<1xf32, #tile.spread<[_]>>
+  %q = arith.addf %p, %one : tensor<1xf32, #tile.spread<[_]>>
+  %r = arith.divf %one, %q : tensor<1xf32, #tile.spread<[_]>>
+  tile.store_spread %r to %x[%c0] dims [0] : tensor<1xf32, #tile.spread<[_]>>, !tile.global<tensor<?xf32>>
 }
 
 // Rows that are convolved and shared: the products of a channel in a row, one number a thread to its entry in shared memory,

@@ -23,7 +23,7 @@
 // CHECK: sched.load %in
 // CHECK: sched.store %{{.*}} to %out
 // CHECK: sched.store %[[last]] to %[[final]]
-// FEW: grid(heads = 2, split = 4, over = sequences) chunk = 1 compute = f32 min_blocks 3
+// FEW: grid(heads = 2, split = 4, over = sequences) chunk = 1 compute = f32 min_blocks 3 overlaps
 // COST: delta_step_decode: cycles 3805, work 3805, bytes 66308
 // COST-FEW: delta_step_decode: cycles 1924, work 1924, bytes 33540
 // OWN: sched.role "step" warps 4 on_cores {

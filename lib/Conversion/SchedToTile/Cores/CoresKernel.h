@@ -39,6 +39,7 @@ private:
   void locate(bool isCached);
   Value loadEntry(Value vector, Value absent);
 
+  LogicalResult lowerStepOrCall();
   LogicalResult lowerCall();
   LogicalResult lowerStep();
   LogicalResult lowerCounting();
@@ -103,7 +104,8 @@ private:
   bool isOfToken(sched::LoadOp op);
   bool hasFewElements();
   /// True if a call of one token has its own way through the kernel.
-  bool hasOwnStep() { return role.getShareRows() && hasFewElements(); }
+  bool hasOwnStep();
+  bool dividesInPlace();
   void loadInFront();
   void loadShared();
   void loadFirst();

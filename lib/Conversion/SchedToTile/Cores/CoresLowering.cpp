@@ -187,6 +187,10 @@ LogicalResult CoresKernel::lower() {
   OpBuilder::InsertionGuard guard(builder);
   createShell();
   addArguments();
+  if (kernel.getOverlaps()) {
+    tile::AwaitKernelsOp::create(builder, loc);
+    tile::ReleaseKernelsOp::create(builder, loc);
+  }
   for (Value init : role.getEachChunk().getInits())
     if (!init.getDefiningOp<sched::LoadOp>())
       return role.emitOpError() << "carries something that it does not load; "
@@ -199,8 +203,18 @@ LogicalResult CoresKernel::lower() {
     if (!part.getRead().empty())
       madePlace = createMadePlace(static_cast<int64_t>(*rows));
   }
-  if (!hasOwnStep())
-    return lowerCall();
+  if (failed(hasOwnStep() ? lowerStepOrCall() : lowerCall()))
+    return failure();
+  if (dividesInPlace())
+    shell.walk([&](arith::DivFOp op) {
+      op->setAttr(tile::kWithoutBranchAttr, builder.getUnitAttr());
+    });
+  return success();
+}
+
+/// Translates a call of one token in a branch, and any other in another.
+LogicalResult CoresKernel::lowerStepOrCall() {
+  OpBuilder::InsertionGuard guard(builder);
   Value isStep = compare(arith::CmpIPredicate::eq, launch.tokens, index(1));
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   builder.setInsertionPointToStart(ifOp.thenBlock());

@@ -257,10 +257,12 @@ LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
+  isAddressedFirst = hasFewElements();
   FailureOr<Held> last = lowerOne(widenAll(loaded));
   if (failed(last))
     return failure();
   storeFinals(*last);
+  isAddressedFirst = false;
   lastWindows.clear();
   builder.setInsertionPointToStart(ifOp.elseBlock());
   return lowerSeveral(loaded);

@@ -20,6 +20,7 @@
 
 #include "wyvern/Dialect/Tile/IR/Hints.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -32,6 +33,30 @@ static scf::IfOp enterIf(OpBuilder &builder, Location loc, Value condition) {
   auto ifOp = scf::IfOp::create(builder, loc, condition, /*withElse=*/false);
   builder.setInsertionPointToStart(ifOp.thenBlock());
   return ifOp;
+}
+
+/// True where a call of one token gains by it: windows are what else it waits
+/// for with the state. Without them the two ways take what one does, or .1 us
+/// more.
+bool CoresKernel::hasOwnStep() {
+  return role.getShareRows() && hasFewElements() && hasConvolutions();
+}
+
+/// True if a token's decays are more than a number.
+static bool hasDecayVectors(Block &token) {
+  return llvm::any_of(token.getOps<math::ExpOp>(), [](math::ExpOp op) {
+    return cast<RankedTensorType>(op.getType()).getNumElements() > 1;
+  });
+}
+
+/// True if divisions are not to branch. ptxas schedules nothing across a
+/// branch, and waits in front of it. That costs the most where all wait for
+/// convolved rows. Without a convolution it keeps what is loaded in front of
+/// what is computed; so it does in a call's own way with a decay a channel,
+/// whose state ptxas else loads behind the convolution.
+bool CoresKernel::dividesInPlace() {
+  return hasConvolutions() &&
+         !(hasOwnStep() && hasDecayVectors(role.getEachChunk().getBlock()));
 }
 
 /// Translates a call of one token.

@@ -69,9 +69,9 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   shell.setOperandsAttr(
       builder.getArrayAttr(addKernelArguments(builder, context, shell)));
   addSharedMemory(builder, context);
-  if (context.order.hasPrevious)
+  if (context.order.hasPrevious || kernel.getOverlaps())
     tile::AwaitKernelsOp::create(builder, kernel.getLoc());
-  if (context.order.hasGuest)
+  if (context.order.hasGuest || kernel.getOverlaps())
     tile::ReleaseKernelsOp::create(builder, kernel.getLoc());
   context.location.emplace(builder, kernel, context.launch);
   bool isCluster = kernel.getClusterBlocks() > 1;
@@ -89,7 +89,7 @@ FailureOr<tile::KernelOp> wyvern::lowerKernel(OpBuilder &builder,
   // No block ends while another may still write to it.
   if (isCluster)
     tile::SyncOp::create(builder, kernel.getLoc(), /*cluster=*/true);
-  if (context.order.isAlone)
+  if (context.order.isAlone && !kernel.getOverlaps())
     tile::AwaitKernelsOp::create(builder, kernel.getLoc());
   return shell;
 }

@@ -252,6 +252,8 @@ static KernelCost estimateOnCores(KernelOp kernel) {
   KernelCost cost;
   cost.blockCycles =
       states * kAccessCycles / (warps * kWarpThreads * kAccessBytes);
+  if (kernel.getOverlaps())
+    cost.blockCycles -= target.overlapCycles;
   cost.stepBytes = bytes;
   cost.stepWork = bytes * target.sms / target.memoryBytesPerCycle;
   cost.stepCycles = cost.stepWork;

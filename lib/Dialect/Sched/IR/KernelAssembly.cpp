@@ -139,6 +139,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   properties.compute = TypeAttr::get(compute);
   properties.min_blocks = builder.getI64IntegerAttr(blocks);
+  if (succeeded(parser.parseOptionalKeyword("overlaps")))
+    properties.overlaps = builder.getUnitAttr();
 
   properties.first_slot = builder.getI64IntegerAttr(0);
 
@@ -231,7 +233,7 @@ void KernelOp::print(OpAsmPrinter &p) {
   if (getOver() == GridOver::slots)
     p << " of " << getRun();
   p << ") chunk = " << getChunk() << " compute = " << getCompute()
-    << " min_blocks " << getMinBlocks();
+    << " min_blocks " << getMinBlocks() << (getOverlaps() ? " overlaps" : "");
   printGroup(p, *this, "ins", getInArgs(), getIns());
   printGroup(p, *this, "inits", getInitArgs(), getInits());
   if (Value read = getReadSlots())
@@ -258,7 +260,7 @@ void KernelOp::print(OpAsmPrinter &p) {
                           {"kernel_name", "heads", "split", "over", "run",
                            "chunk", "compute", "min_blocks", "in_bindings",
                            "init_bindings", "out_bindings", "first_slot",
-                           "else_zeros", "cluster", "pairs",
+                           "else_zeros", "cluster", "pairs", "overlaps",
                            "operandSegmentSizes", "resultSegmentSizes"});
 }
 

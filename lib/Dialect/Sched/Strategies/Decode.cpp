@@ -200,16 +200,18 @@ LogicalResult DecodePass::schedule(OpBuilder &builder,
            << " blocks of a cluster can hold, since the step sums over its "
               "value dimension (the norm of an epilogue), found "
            << state << "; leave the norm out";
+  Grid grid;
   if (few && !isSummed && dim->second == 0) {
     Division finer = divide(target, state, state.getDimSize(dim->second), warps,
                             std::max<int64_t>(held / 2, 1),
                             std::max(registers, kManyKeysRegisters));
     if (finer.split > division.split) {
       division = finer;
+      // Latency counts: a launch takes a quarter of such a call.
+      grid.overlaps = true;
       ++numFew;
     }
   }
-  Grid grid;
   grid.split = division.split;
   grid.minBlocks = division.minBlocks;
   KernelTensors tensors = getTensors(program);

@@ -83,7 +83,8 @@ KernelOp sched::createKernel(OpBuilder &builder,
       builder.getArrayAttr(tensors.inBindings),
       builder.getArrayAttr(tensors.initBindings),
       builder.getArrayAttr(tensors.outBindings), /*first_slot=*/0,
-      /*else_zeros=*/false, grid.cluster);
+      /*else_zeros=*/false, grid.cluster,
+      /*pairs=*/false, grid.overlaps);
   if (auto scan = dyn_cast<delta::ChunkScanOp>(program.getOperation()))
     setSlots(kernel, scan);
   Block &block = kernel.getBody().emplaceBlock();

@@ -24,6 +24,7 @@ struct Grid {
   int64_t split = 1;    ///< blocks that share the split dimension
   bool cluster = false; ///< These blocks are one.
   int64_t minBlocks = 1;
+  bool overlaps = false; ///< with the end of the kernel before
 };
 
 /// Returns the grid of the kernel of a scan with carries: a block for each

@@ -60,6 +60,7 @@ TargetInfo mlir::wyvern::tile::describeSM90() {
   target.mmaFlopsPerCycle = 4096;
   // Fitted to the kernels of docs/performance/ at 1.755 GHz.
   target.launchCycles = 4000;
+  target.overlapCycles = 800;
   target.blockCycles = 6500;
   target.loadCycles = 1500;
   target.turnCycles = 600;

@@ -39,6 +39,7 @@ static constexpr TargetNumber numbers[] = {
     {"code_bytes", &TargetInfo::codeBytes},
     {"memory_bytes_per_cycle", &TargetInfo::memoryBytesPerCycle},
     {"launch_cycles", &TargetInfo::launchCycles},
+    {"overlap_cycles", &TargetInfo::overlapCycles},
     {"block_cycles", &TargetInfo::blockCycles},
     {"load_cycles", &TargetInfo::loadCycles},
     {"turn_cycles", &TargetInfo::turnCycles},

@@ -24,7 +24,9 @@ def Sched_KernelOp : Sched_Op<"kernel", [
     A block is for one head, one of `split` parts of the dimension that the
     recurrence does not mix, and one sequence (`over = sequences`) or one slot of
     `run` chunks (`over = slots`). Its roles visit the block's chunks with
-    `sched.each_chunk`. `min_blocks` is how many blocks an SM should hold.
+    `sched.each_chunk`. `min_blocks` is how many blocks an SM should hold. A kernel that
+    `overlaps` is launched beside the end of the one before, which it waits for at its
+    beginning, and lets the next one do so (programmatic dependent launch).
 
     Operands and results are those of `delta.chunk_scan`, bound in the same way:
     `ins`, `inits` of carries and `finals` beside `outs`. The region's arguments are
@@ -92,7 +94,7 @@ def Sched_KernelOp : Sched_Op<"kernel", [
                        Delta_BindingArrayAttr:$out_bindings,
                        DefaultValuedAttr<I64Attr, "0">:$first_slot,
                        UnitAttr:$else_zeros, UnitAttr:$cluster,
-                       UnitAttr:$pairs);
+                       UnitAttr:$pairs, UnitAttr:$overlaps);
   let results = (outs Variadic<Delta_FloatTensor>:$outs,
                       Variadic<Delta_FloatTensor>:$finals);
   let regions = (region SizedRegion<1>:$body);

@@ -107,7 +107,9 @@ def DecodePass : Pass<"sched-decode", "::mlir::func::FuncOp"> {
     too.
 
     `few` is for so few sequences that SMs are left over: threads hold half of the elements,
-    and there are twice as many blocks. Lanes sum as before, so results keep their bits.
+    and there are twice as many blocks. Lanes sum as before, so results keep their bits. A
+    launch takes a quarter of such a call, so it begins beside the end of the kernel before
+    (`overlaps`).
     Where they would not, the pass does what it does without: where the dimension that is
     summed over is not the pool's last one, so that fewer rows are more lanes a sum, and
     where blocks sum together.

@@ -34,9 +34,11 @@ constexpr llvm::StringLiteral kAddressedFirstAttr = "tile.addressed_first";
 /// made behind what is asked for first there, and not in front of it.
 constexpr llvm::StringLiteral kAddressedWithinAttr = "tile.addressed_within";
 
-/// On rows that are put in shared memory: a thread that holds none of an
-/// operand does not branch around what it would store, but stores nothing. LLVM
-/// moves what only that branch reads into it, one operand behind the other.
+/// On what is not to branch. On rows that are put in shared memory: a thread
+/// that holds none of an operand stores nothing, where it would else branch
+/// around the stores; LLVM moves what only that branch reads into it, one
+/// operand behind the other. On a division: one of numbers that are far from
+/// the ends of the range needs no branch for them.
 constexpr llvm::StringLiteral kWithoutBranchAttr = "tile.without_branch";
 
 } // namespace mlir::wyvern::tile

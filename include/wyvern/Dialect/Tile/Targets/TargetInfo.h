@@ -72,9 +72,10 @@ struct TargetInfo {
   int64_t codeBytes = 0;           ///< of instructions that SMs of a GPC share
   int64_t memoryBytesPerCycle = 0; ///< of device memory, all SMs together
   int64_t launchCycles = 0; ///< from the end of a kernel to the next one's work
-  int64_t blockCycles = 0;  ///< of a block, before and after its chunks
-  int64_t loadCycles = 0;   ///< until a tile that is asked for is there
-  int64_t turnCycles = 0;   ///< until a tile of another block's turn is there
+  int64_t overlapCycles = 0; ///< of these, less if it starts beside that end
+  int64_t blockCycles = 0;   ///< of a block, before and after its chunks
+  int64_t loadCycles = 0;    ///< until a tile that is asked for is there
+  int64_t turnCycles = 0;    ///< until a tile of another block's turn is there
   int64_t mmaFlopsPerCycle = 0; ///< of the tensor cores
   int64_t mmaCycles = 0;        ///< of a product, beside its work
   int64_t laneCycles = 0; ///< of a thread for an element of a simple operation

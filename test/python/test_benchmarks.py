@@ -464,3 +464,26 @@ def test_variants_are_shown_with_the_one_that_runs(benchmarks):
     assert show({"separate": 0.2, "fused-warps": 0.15}, "fused-warps") == "separate 0.2000, fused-warps 0.1500*"
     with pytest.raises(ValueError):
         parse_shape("4")
+
+
+def test_a_step_is_timed_if_it_is_right(benchmarks, monkeypatch, capsys):
+    """benchmarks/decode.py: a contestant whose o or states are others is left out, and says so."""
+    import benchmarks.decode as decode
+
+    monkeypatch.setattr(decode, "DEVICE", "cpu")
+    operands, states = decode.draw(2, 1), torch.ones(3, 4)
+
+    def off(o, state):
+        return lambda operands, states, place: (operands["v"] * (1 + o), place.of(states) * (1 + state))
+
+    kept = decode.keep_equal({"wyvern": off(0, 0), "near": off(1e-3, 0), "far": off(0.1, 0), "late": off(0, 0.1)}, operands, states, "f32")
+    assert list(kept) == ["wyvern", "near"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["far", "late"]
+
+
+def test_the_floor_of_a_verify_is_half_of_a_steps(benchmarks):
+    from benchmarks.decode import floor_us
+
+    assert floor_us((64, 1, "step", "f32")) == pytest.approx(63.9, abs=0.1)
+    assert floor_us((64, 4, "verify", "f32")) == pytest.approx(floor_us((64, 1, "step", "f32")) / 2)
+    assert floor_us((64, 1, "step", "bf16")) == pytest.approx(floor_us((64, 1, "step", "f32")) / 2)

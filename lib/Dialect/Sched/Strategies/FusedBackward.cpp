@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlocksInTurn.h"
 #include "ChannelOrder.h"
 #include "DividedMap.h"
 #include "HeadPairs.h"
@@ -152,7 +153,7 @@ static int64_t countBytes(const PlannedChannel &channel, KernelOp kernel,
                           const DividedMap *divided) {
   int64_t bytes = 0;
   for (Type type : channel.types)
-    bytes += countBytes(cast<RankedTensorType>(type));
+    bytes += channel.summands * countBytes(cast<RankedTensorType>(type));
   for (unsigned in : channel.ins)
     bytes += countBytes(getLoadedType(kernel, kernel.getInArgs()[in])) /
              (divided ? divided->countParts(channel, in) : 1);
@@ -328,6 +329,8 @@ private:
       divided.emplace(plan, kClusterBlocks);
       if (std::string why = divided->divide(plan); !why.empty())
         return decline(why);
+      if (inTurn && loadRegisters)
+        numInTurn += takeTurnsBeside(plan, kClusterBlocks);
     }
     delta::ChunkMapOp map = program.getMap();
     OpBuilder builder(map);

@@ -80,11 +80,64 @@ Source RolePlan::getSource(Value operand, unsigned role) const {
 // What crosses
 //===----------------------------------------------------------------------===//
 
-void RolePlan::setInTurn(unsigned role) {
+bool RolePlan::areSummandsFor(const PlannedChannel &channel,
+                              unsigned role) const {
+  return channel.filler && roles[*channel.filler].divided && channel.isVector &&
+         channel.isReadBy(role);
+}
+
+void RolePlan::joinSummands(unsigned role, int64_t blocks) {
+  PlannedChannel *first = nullptr;
+  for (PlannedChannel &channel : channels) {
+    if (!areSummandsFor(channel, role))
+      continue;
+    if (!first || first->filler != channel.filler) {
+      first = &channel;
+      channel.across = true;
+      channel.summands = blocks;
+      continue;
+    }
+    llvm::append_range(first->values, channel.values);
+    llvm::append_range(first->types, channel.types);
+    channel.values.clear();
+  }
+  llvm::erase_if(channels, [](const PlannedChannel &channel) {
+    return channel.filler && channel.values.empty();
+  });
+  for (const PlannedChannel &channel : channels)
+    if (areSummandsFor(channel, role))
+      for (Value value : channel.values)
+        makeEarly(value, *channel.filler);
+}
+
+void RolePlan::makeEarly(Value value, unsigned role) {
+  SmallVector<Operation *> &ops = roles[role].ops;
+  Operation *def = program.resolve(value).value
+                       ? program.resolve(value).value.getDefiningOp()
+                       : nullptr;
+  if (!llvm::is_contained(ops, def) ||
+      llvm::any_of(def->getOperands(), [](Value operand) {
+        return delta::getTileRank(operand) > 1;
+      }))
+    return;
+  for (Value operand : def->getOperands())
+    makeEarly(operand, role);
+  auto *at = llvm::find(ops, def);
+  // What is made of channels' tiles alone stays: it would be waited for.
+  auto *first = ops.begin();
+  for (auto *it = ops.begin(); it != at; ++it)
+    if (llvm::is_contained(def->getOperands(), (*it)->getResult(0)))
+      first = std::next(it);
+  if (first != ops.begin())
+    std::rotate(first, at, std::next(at));
+}
+
+void RolePlan::setInTurn(unsigned role, int64_t blocks) {
   roles[role].inTurn = true;
   for (PlannedChannel &channel : channels)
     if (channel.filler == role)
       channel.across = true;
+  joinSummands(role, blocks);
 }
 
 void RolePlan::addUse(const Source &source, unsigned role) {

@@ -41,7 +41,8 @@ struct PlannedChannel {
   /// it; nothing where a role of its own loads them.
   std::optional<unsigned> host = std::nullopt;
   int64_t ahead = 0;
-  bool across = false; ///< the blocks of a cluster
+  bool across = false;  ///< the blocks of a cluster
+  int64_t summands = 1; ///< of each tile: of each block one
 
   /// True if role `role` and no other reads it.
   bool isReadBy(unsigned role) const { return readers == ArrayRef(role); }
@@ -65,9 +66,10 @@ public:
   /// Says that each block of a cluster does a part of role `role`.
   void setDivided(unsigned role) { roles[role].divided = true; }
 
-  /// Says that the blocks of a cluster do the chunks of role `role` in turn,
-  /// and send each other what it puts.
-  void setInTurn(unsigned role);
+  /// Says that the `blocks` blocks of a cluster do the chunks of role `role` in
+  /// turn, and send each other what it puts. Vectors that it gets from divided
+  /// roles, of which each block has a summand, come across them, all at once.
+  void setInTurn(unsigned role, int64_t blocks);
 
   /// Says that registers do for tiles that are put and summed: who waits for
   /// one does not wait for its sums.
@@ -114,6 +116,13 @@ private:
   void addUses();
   void addUse(const FusedProgram::Source &source, unsigned role);
   void groupUses();
+  /// True for the vectors that a divided role puts for `role` alone.
+  bool areSummandsFor(const PlannedChannel &channel, unsigned role) const;
+  /// Lets such channels be one, across `blocks` blocks.
+  void joinSummands(unsigned role, int64_t blocks);
+  /// Lets `role` make `value`, a vector, and the vectors that it is made of as
+  /// soon as it has what they need.
+  void makeEarly(Value value, unsigned role);
   /// Returns the dimensions of a loaded tile.
   int64_t countDims(const FusedProgram::Source &source) const;
 

@@ -322,8 +322,10 @@ private:
     if (std::string why = checkRegisters(program, roles); !why.empty())
       return decline(why);
     RolePlan plan(program, roles, /*apart=*/true);
-    if (loadRegisters)
+    if (loadRegisters) {
       plan.setPutsAtOnce();
+      plan.joinLoadedVectors();
+    }
     std::optional<DividedMap> divided;
     if (cluster) {
       divided.emplace(plan, kClusterBlocks);

@@ -106,30 +106,47 @@ void RolePlan::joinSummands(unsigned role, int64_t blocks) {
   });
   for (const PlannedChannel &channel : channels)
     if (areSummandsFor(channel, role))
-      for (Value value : channel.values)
-        makeEarly(value, *channel.filler);
+      makeFirst(channel.values, *channel.filler);
 }
 
-void RolePlan::makeEarly(Value value, unsigned role) {
-  SmallVector<Operation *> &ops = roles[role].ops;
-  Operation *def = program.resolve(value).value
-                       ? program.resolve(value).value.getDefiningOp()
-                       : nullptr;
-  if (!llvm::is_contained(ops, def) ||
-      llvm::any_of(def->getOperands(), [](Value operand) {
-        return delta::getTileRank(operand) > 1;
-      }))
+void RolePlan::makeFirst(ArrayRef<Value> values, unsigned role) {
+  llvm::SetVector<Operation *> needed;
+  auto add = [&](Value value) {
+    Value made = program.resolve(value).value;
+    Operation *def = made ? made.getDefiningOp() : nullptr;
+    if (llvm::is_contained(roles[role].ops, def))
+      needed.insert(def);
+  };
+  llvm::for_each(values, add);
+  for (size_t i = 0; i < needed.size(); ++i)
+    llvm::for_each(needed[i]->getOperands(), add);
+  llvm::stable_sort(roles[role].ops, [&](Operation *a, Operation *b) {
+    return needed.contains(a) && !needed.contains(b);
+  });
+}
+
+void RolePlan::joinLoadedVectors() {
+  auto isOfVectors = [&](const PlannedChannel &channel) {
+    return !channel.filler && llvm::all_of(channel.ins, [&](unsigned in) {
+      return countDims({Value(), in, Type()}) == 1;
+    });
+  };
+  PlannedChannel *first = llvm::find_if(channels, isOfVectors);
+  if (first == channels.end())
     return;
-  for (Value operand : def->getOperands())
-    makeEarly(operand, role);
-  auto *at = llvm::find(ops, def);
-  // What is made of channels' tiles alone stays: it would be waited for.
-  auto *first = ops.begin();
-  for (auto *it = ops.begin(); it != at; ++it)
-    if (llvm::is_contained(def->getOperands(), (*it)->getResult(0)))
-      first = std::next(it);
-  if (first != ops.begin())
-    std::rotate(first, at, std::next(at));
+  for (PlannedChannel *channel = std::next(first); channel != channels.end();
+       ++channel) {
+    if (!isOfVectors(*channel))
+      continue;
+    llvm::append_range(first->ins, channel->ins);
+    llvm::append_range(first->readers, channel->readers);
+    channel->ins.clear();
+  }
+  llvm::sort(first->readers);
+  first->readers.erase(llvm::unique(first->readers), first->readers.end());
+  llvm::erase_if(channels, [](const PlannedChannel &channel) {
+    return !channel.filler && channel.ins.empty();
+  });
 }
 
 void RolePlan::setInTurn(unsigned role, int64_t blocks) {

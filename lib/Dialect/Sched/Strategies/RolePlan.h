@@ -75,6 +75,10 @@ public:
   /// one does not wait for its sums.
   void setPutsAtOnce() { putsAtOnce = true; }
 
+  /// Lets all vectors that are loaded come at once: each channel is waited for,
+  /// and filled, by instructions of its own.
+  void joinLoadedVectors();
+
   /// Says how matrices leave all roles.
   void setStores(PlannedRole::Stores stores) {
     for (PlannedRole &role : roles)
@@ -120,9 +124,8 @@ private:
   bool areSummandsFor(const PlannedChannel &channel, unsigned role) const;
   /// Lets such channels be one, across `blocks` blocks.
   void joinSummands(unsigned role, int64_t blocks);
-  /// Lets `role` make `value`, a vector, and the vectors that it is made of as
-  /// soon as it has what they need.
-  void makeEarly(Value value, unsigned role);
+  /// Lets `role` make `values`, and what they are made of, before all else.
+  void makeFirst(ArrayRef<Value> values, unsigned role);
   /// Returns the dimensions of a loaded tile.
   int64_t countDims(const FusedProgram::Source &source) const;
 

@@ -352,6 +352,7 @@ private:
                      std::to_string(missing) +
                      " bytes of shared memory more than a block has");
     }
+    plan.loadForFirstPut();
     RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);
     ++numFused;

@@ -149,6 +149,50 @@ void RolePlan::joinLoadedVectors() {
   });
 }
 
+void RolePlan::findChannels(const Source &source, unsigned role,
+                            llvm::SmallSetVector<unsigned, 8> &numbers) const {
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && program.isFree(def)) {
+    for (Value operand : def->getOperands())
+      findChannels(getSource(operand, role), role, numbers);
+    return;
+  }
+  if (auto place = findChannel(source, role))
+    numbers.insert(place->first);
+}
+
+void RolePlan::loadForFirstPut() {
+  auto *turned =
+      llvm::find_if(roles, [](const PlannedRole &role) { return role.inTurn; });
+  if (turned == roles.end())
+    return;
+  unsigned role = turned - roles.begin();
+  auto isPut = [&](Operation *op) {
+    return llvm::any_of(channels, [&](const PlannedChannel &channel) {
+      return channel.filler == role &&
+             llvm::is_contained(channel.values, op->getResult(0));
+    });
+  };
+  llvm::SmallSetVector<unsigned, 8> needed;
+  for (Operation *op : turned->ops) {
+    for (Value operand : op->getOperands())
+      findChannels(getSource(operand, role), role, needed);
+    if (isPut(op))
+      break;
+  }
+  unsigned last = 0;
+  for (unsigned number : needed)
+    if (channels[number].depth > 1 && !channels[number].filler)
+      last = std::max(last, number);
+  for (unsigned number : needed)
+    if (channels[number].depth == 1 && !channels[number].filler &&
+        number > last) {
+      std::rotate(channels.begin() + last + 1, channels.begin() + number,
+                  channels.begin() + number + 1);
+      return;
+    }
+}
+
 void RolePlan::setInTurn(unsigned role, int64_t blocks) {
   roles[role].inTurn = true;
   for (PlannedChannel &channel : channels)

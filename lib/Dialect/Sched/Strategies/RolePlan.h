@@ -11,6 +11,8 @@
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
+#include "llvm/ADT/SetVector.h"
+
 namespace mlir::wyvern::sched {
 
 /// A role to be: its warps, and the operations that it computes.
@@ -79,6 +81,11 @@ public:
   /// and filled, by instructions of its own.
   void joinLoadedVectors();
 
+  /// Lets what a role in turn needs for the first tile that it puts, and what
+  /// has one place, be loaded just behind the rest of that: it could be asked
+  /// for no earlier, and the other blocks wait for the tile.
+  void loadForFirstPut();
+
   /// Says how matrices leave all roles.
   void setStores(PlannedRole::Stores stores) {
     for (PlannedRole &role : roles)
@@ -120,6 +127,10 @@ private:
   void addUses();
   void addUse(const FusedProgram::Source &source, unsigned role);
   void groupUses();
+  /// Adds the numbers of the channels that `source` comes to `role` through, as
+  /// it is or in parts, to `numbers`.
+  void findChannels(const FusedProgram::Source &source, unsigned role,
+                    llvm::SmallSetVector<unsigned, 8> &numbers) const;
   /// True for the vectors that a divided role puts for `role` alone.
   bool areSummandsFor(const PlannedChannel &channel, unsigned role) const;
   /// Lets such channels be one, across `blocks` blocks.

@@ -287,11 +287,14 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     is:
 
     ```mlir
-    %sums = sched.channel depth 1 fill warps across : <tensor<64xf32>, tensor<64xf32>>
+    %sums = sched.channel depth 2 fill warps across : <tensor<64xf32>, tensor<64xf32>>
     %pairs = sched.channel depth 2 fill warps across : <tensor<64x64xbf16>>
     sched.role "map" warps 4 registers 144 divided { ... }
     sched.role "map1" warps 4 registers 144 in_turn { ... }
     ```
+
+    The divided role makes these vectors before all else that it does. All vectors of a chunk
+    are loaded into one channel, and what the first tile of pairs is made of is loaded early.
 
     A map behind these that sums an out over pairs of heads, as for two value heads that
     share a key head, is done with: the blocks of such a pair are a cluster, and hand each

@@ -180,17 +180,8 @@ void RolePlan::loadForFirstPut() {
     if (isPut(op))
       break;
   }
-  unsigned last = 0;
   for (unsigned number : needed)
-    if (channels[number].depth > 1 && !channels[number].filler)
-      last = std::max(last, number);
-  for (unsigned number : needed)
-    if (channels[number].depth == 1 && !channels[number].filler &&
-        number > last) {
-      std::rotate(channels.begin() + last + 1, channels.begin() + number,
-                  channels.begin() + number + 1);
-      return;
-    }
+    channels[number].isFirst = true;
 }
 
 void RolePlan::setInTurn(unsigned role, int64_t blocks) {

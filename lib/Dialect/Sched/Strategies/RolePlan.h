@@ -43,6 +43,7 @@ struct PlannedChannel {
   /// it; nothing where a role of its own loads them.
   std::optional<unsigned> host = std::nullopt;
   int64_t ahead = 0;
+  bool isFirst = false; ///< of what that role loads, before all else
   bool across = false;  ///< the blocks of a cluster
   int64_t summands = 1; ///< of each tile: of each block one
 
@@ -81,9 +82,8 @@ public:
   /// and filled, by instructions of its own.
   void joinLoadedVectors();
 
-  /// Lets what a role in turn needs for the first tile that it puts, and what
-  /// has one place, be loaded just behind the rest of that: it could be asked
-  /// for no earlier, and the other blocks wait for the tile.
+  /// Lets what a role in turn needs for the first tile that it puts be loaded
+  /// before all else: other blocks wait for that tile too.
   void loadForFirstPut();
 
   /// Says how matrices leave all roles.

@@ -294,7 +294,7 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     ```
 
     The divided role makes these vectors before all else that it does. All vectors of a chunk
-    are loaded into one channel, and what the first tile of pairs is made of is loaded early.
+    are loaded into one channel, and what the first tile of pairs is made of is loaded first.
 
     A map behind these that sums an out over pairs of heads, as for two value heads that
     share a key head, is done with: the blocks of such a pair are a cluster, and hand each

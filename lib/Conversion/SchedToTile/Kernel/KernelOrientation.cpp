@@ -174,6 +174,8 @@ LogicalResult KernelOrientation::checkInTurn(sched::ChannelOp channel) const {
 LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
   if (cast<sched::RoleOp>(channel.getFiller()).getInTurn())
     return checkInTurn(channel);
+  if (sumsBlocks(channel))
+    return success();
   bool crosses = channel.getFill() == sched::Fill::warps && isWhole(channel) &&
                  splitRoles.contains(channel.getFiller());
   bool isPartOfColumns = true;
@@ -194,7 +196,8 @@ LogicalResult KernelOrientation::checkChannel(sched::ChannelOp channel) const {
     return channel.emitOpError()
            << "is across blocks: expected matrices of 16 bits, with the split "
               "dimension as their columns, that a role which has a part of it "
-              "computes and one that sums over it reads";
+              "computes and one that sums over it reads, or vectors of which "
+              "blocks have summands";
   return success();
 }
 
@@ -229,9 +232,34 @@ LogicalResult KernelOrientation::findSummands(sched::KernelOp kernel) {
   if (Operation *op = summands.follow(kernel, isOverParts))
     return op->emitOpError()
            << "makes something of a sum over what blocks have parts of; "
-              "expected what keeps sums, and ends in a vector that is stored: "
-              "the blocks sum that up";
+              "expected what keeps sums, and ends in a vector that is stored, "
+              "or put into a channel across blocks: the blocks sum that up";
+  for (sched::RoleOp role : kernel.getRoles())
+    if (role.getInTurn() && failed(checkSummands(role)))
+      return failure();
   return success();
+}
+
+/// Checks that a role that one block does of a chunk has no summands: of these
+/// each block has its own.
+LogicalResult KernelOrientation::checkSummands(sched::RoleOp role) const {
+  for (auto get : role.getEachChunk().getBlock().getOps<sched::GetOp>())
+    if (llvm::any_of(get.getTiles(),
+                     [&](Value tile) { return isSummand(tile); }))
+      return get.emitOpError()
+             << "is of a role that blocks do in turn, and of what it gets each "
+                "block has a summand: expected a channel across blocks, out of "
+                "which their sum comes";
+  return success();
+}
+
+bool KernelOrientation::sumsBlocks(sched::ChannelOp channel) const {
+  auto isSummandHere = [&](Value tile) { return isSummand(tile); };
+  return channel.getAcross() &&
+         llvm::any_of(channel->getUsers(), [&](Operation *user) {
+           auto put = dyn_cast<sched::PutOp>(user);
+           return put && llvm::all_of(put.getTiles(), isSummandHere);
+         });
 }
 
 std::optional<int64_t> KernelOrientation::getDividedDim(Value value) const {
@@ -302,11 +330,11 @@ KernelOrientation::analyze(sched::KernelOp kernel) {
         (role.getInTurn() && failed(orientation.checkInTurn(role))) ||
         (role.getDivided() && failed(orientation.findDivided(role))))
       return failure();
+  if (failed(orientation.findSummands(kernel)))
+    return failure();
   for (sched::ChannelOp channel : kernel.getChannels())
     if (failed(orientation.checkChannel(channel)))
       return failure();
-  if (failed(orientation.findSummands(kernel)))
-    return failure();
   return orientation;
 }
 

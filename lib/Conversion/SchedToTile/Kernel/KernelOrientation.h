@@ -75,6 +75,9 @@ public:
   /// True if each block of a cluster has a summand of `value`.
   bool isSummand(Value value) const { return summands.contains(value); }
 
+  /// True if blocks put their summands of tiles into `channel`, and get sums.
+  bool sumsBlocks(sched::ChannelOp channel) const;
+
   /// True if `op` is in a role that holds values with the split dimension.
   bool isSplit(Operation *op) const;
 
@@ -92,6 +95,7 @@ private:
   LogicalResult checkInTurn(sched::ChannelOp channel) const;
   LogicalResult findDivided(sched::RoleOp role);
   LogicalResult findSummands(sched::KernelOp kernel);
+  LogicalResult checkSummands(sched::RoleOp role) const;
 
   delta::DimClasses classes;
   std::optional<delta::TileDim> split;

@@ -11,7 +11,7 @@ using namespace mlir::wyvern;
 
 /// Returns the shape of a channel's tile in one block: its part of the split
 /// dimension, unless a role needs all of it, or of that which the roles that
-/// read it are divided along.
+/// read it are divided along. Of a sum of blocks it has the summands of all.
 static SmallVector<int64_t> getBlockShape(const KernelContext &context,
                                           sched::ChannelOp channel,
                                           unsigned tile) {
@@ -23,6 +23,8 @@ static SmallVector<int64_t> getBlockShape(const KernelContext &context,
     shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
   if (auto dim = context.orientation.getDividedDim(channel, tile))
     shape[*dim] /= static_cast<int64_t>(context.kernel.getSplit());
+  if (context.orientation.sumsBlocks(channel))
+    shape[0] *= static_cast<int64_t>(context.kernel.getSplit());
   return shape;
 }
 

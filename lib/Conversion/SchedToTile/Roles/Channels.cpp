@@ -128,6 +128,12 @@ void RoleLowering::lowerGet(sched::GetOp get, RegionLowering &lowering,
   SmallVector<Value> tiles = waitForTiles(get, visit);
   if (!zeroesAtOnce())
     zeroTails(visit, {{get, tiles}});
+  if (context.orientation.sumsBlocks(
+          get.getChannel().getDefiningOp<sched::ChannelOp>())) {
+    for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), tiles))
+      lowering.setRegister(tile, addSummands(tensorOf(tile), shared));
+    return;
+  }
   for (auto [tile, shared] : llvm::zip_equal(get.getTiles(), tiles))
     lowering.setShared(tile, shared);
 }
@@ -144,12 +150,15 @@ void RoleLowering::lowerRelease(sched::GetOp get, RegionLowering &lowering,
   bool isFenced =
       isCopiedTo && llvm::any_of(get.getTiles(), [&](Value tile) {
         Value shared = lowering.getSharedTile(tile);
-        return cast<tile::SmemType>(shared.getType()).isSwizzled() &&
+        return shared && cast<tile::SmemType>(shared.getType()).isSwizzled() &&
                llvm::any_of(shared.getUsers(),
                             llvm::IsaPred<tile::ReadOp, tile::DotOp>) &&
                llvm::none_of(shared.getUsers(),
                              llvm::IsaPred<tile::StoreRowsOp>);
       });
+  // Summands are read by threads too, and written by copies of other blocks.
+  isFenced |= context.orientation.sumsBlocks(
+      get.getChannel().getDefiningOp<sched::ChannelOp>());
   tile::ReleaseOp::create(builder, loc, ring, visit.use, isFenced);
 }
 
@@ -320,12 +329,16 @@ LogicalResult RoleLowering::fillByWarps(sched::PutOp put,
   else if (llvm::any_of(made, [](const auto &tiles) { return !tiles.empty(); }))
     // What was in the place meanwhile has been read.
     tile::BarrierOp::create(builder, loc, /*proxy=*/false, barrier);
-  bool isAcross =
-      put.getChannel().getDefiningOp<sched::ChannelOp>().getAcross();
+  auto channel = put.getChannel().getDefiningOp<sched::ChannelOp>();
+  bool isAcross = channel.getAcross();
   SmallVector<Value> parts;
   for (auto [value, tiles, shared] :
-       llvm::zip_equal(put.getTiles(), made, stage))
-    parts.push_back(writeIntoStage(value, tiles, shared, isAcross, lowering));
+       llvm::zip_equal(put.getTiles(), made, stage)) {
+    Value own = context.orientation.sumsBlocks(channel)
+                    ? getSummand(shared, context.location->splitPart)
+                    : shared;
+    parts.push_back(writeIntoStage(value, tiles, own, isAcross, lowering));
+  }
   IntegerAttr bytes;
   if (isAcross) {
     int64_t sent = sendParts(put, parts, visit);

@@ -59,20 +59,21 @@ Value RoleLowering::isTurn(const Visit &visit) {
 }
 
 void RoleLowering::passTurn(sched::EachChunkOp loop, const Visit &visit) {
-  for (auto get : loop.getBlock().getOps<sched::GetOp>()) {
-    Value ring = context.rings.lookup(get.getChannel());
-    tile::WaitOp::create(builder, loc,
-                         cast<tile::RingType>(ring.getType()).getTiles(), ring,
-                         visit.use);
-    tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/false);
-  }
-  for (auto put : loop.getBlock().getOps<sched::PutOp>()) {
-    Value ring = context.rings.lookup(put.getChannel());
-    int64_t bytes = 0;
-    for (Value tile : acquire(ring, visit))
-      bytes += countBytes(tile);
-    tile::CommitOp::create(builder, loc, ring, visit.use,
-                           builder.getI64IntegerAttr(bytes));
+  for (Operation &op : loop.getBlock()) {
+    if (auto get = dyn_cast<sched::GetOp>(op)) {
+      Value ring = context.rings.lookup(get.getChannel());
+      tile::WaitOp::create(builder, loc,
+                           cast<tile::RingType>(ring.getType()).getTiles(),
+                           ring, visit.use);
+      tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/false);
+    } else if (auto put = dyn_cast<sched::PutOp>(op)) {
+      Value ring = context.rings.lookup(put.getChannel());
+      int64_t bytes = 0;
+      for (Value tile : acquire(ring, visit))
+        bytes += countBytes(tile);
+      tile::CommitOp::create(builder, loc, ring, visit.use,
+                             builder.getI64IntegerAttr(bytes));
+    }
   }
 }
 
@@ -125,15 +126,33 @@ int64_t RoleLowering::sendParts(sched::PutOp put, ValueRange parts,
   return bytes * static_cast<int64_t>(role.getSplit());
 }
 
+Value RoleLowering::getSummand(Value all, Value block) {
+  return createPiece(builder, loc, all, /*dim=*/0,
+                     static_cast<int64_t>(context.kernel.getSplit()), block);
+}
+
+Value RoleLowering::addSummands(RankedTensorType type, Value all) {
+  auto held = RankedTensorType::get(
+      type.getShape(), type.getElementType(),
+      tile::LayoutAttr::get(builder.getContext(), tile::LayoutKind::warp));
+  Value sum;
+  auto blocks = static_cast<int64_t>(context.kernel.getSplit());
+  for (int64_t block = 0; block < blocks; ++block) {
+    Value part =
+        tile::ReadOp::create(builder, loc, held, getSummand(all, index(block)),
+                             /*transpose=*/false, /*block=*/0);
+    sum =
+        sum ? arith::AddFOp::create(builder, loc, sum, part).getResult() : part;
+  }
+  return sum;
+}
+
 Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
                                   const Visit &visit) {
   Value ring = context.exchanges.lookup(store);
   auto blocks = static_cast<int64_t>(context.kernel.getSplit());
-  auto getPiece = [&](Value all, Value number) {
-    return createPiece(builder, loc, all, /*dim=*/0, blocks, number);
-  };
   Value own =
-      getPiece(acquire(ring, visit).front(), context.location->splitPart);
+      getSummand(acquire(ring, visit).front(), context.location->splitPart);
   tile::WriteOp::create(builder, loc, summand, own, /*transpose=*/false,
                         /*block=*/0, /*barrier_id=*/IntegerAttr());
   forOtherBlocks([&](Value block) {
@@ -145,15 +164,7 @@ Value RoleLowering::sumOverBlocks(sched::StoreOp store, Value summand,
   auto full = tile::WaitOp::create(
       builder, loc, cast<tile::RingType>(ring.getType()).getTiles(), ring,
       visit.use);
-  Value sum;
-  for (int64_t block = 0; block < blocks; ++block) {
-    Value part = tile::ReadOp::create(
-        builder, loc, summand.getType(),
-        getPiece(full.getTiles().front(), index(block)), /*transpose=*/false,
-        /*block=*/0);
-    sum =
-        sum ? arith::AddFOp::create(builder, loc, sum, part).getResult() : part;
-  }
+  Value sum = addSummands(tensorOf(summand), full.getTiles().front());
   // Read by its threads, and written by copies.
   tile::ReleaseOp::create(builder, loc, ring, visit.use, /*fenced=*/true);
   return sum;

@@ -231,7 +231,8 @@ private:
   /// Returns whether it is this block's turn to do the chunk of `visit`.
   Value isTurn(const Visit &visit);
   /// Hands back what the role gets in the chunk of `visit`, which another block
-  /// does, and awaits what that sends.
+  /// does, and awaits what that sends, in the order in which that does it: who
+  /// reads what comes first does not wait for what comes last.
   void passTurn(sched::EachChunkOp loop, const Visit &visit);
   /// Meets the other warps of the group, and lets one of them `send` what they
   /// have written to each other block.
@@ -239,6 +240,10 @@ private:
   /// Sends this group's parts of the tiles of a stage, `parts`, to the other
   /// blocks. Returns the bytes that these send here.
   int64_t sendParts(sched::PutOp put, ValueRange parts, const Visit &visit);
+  /// Returns the summand of block `block` of those of all, which lie in `all`.
+  Value getSummand(Value all, Value block);
+  /// Returns the sum of these, a vector of `type`, in the order of the blocks.
+  Value addSummands(RankedTensorType type, Value all);
   /// Returns the sum of the blocks' summands of what `store` stores, of which
   /// `summand` is this block's: the same bits in all of them.
   Value sumOverBlocks(sched::StoreOp store, Value summand, const Visit &visit);

@@ -53,8 +53,6 @@ bool PartialSums::follow(Operation *op, bool isOverParts) {
 
 bool PartialSums::followPut(PutOp put) {
   auto channel = put.getChannel().getDefiningOp<ChannelOp>();
-  if (channel.getAcross())
-    return false;
   for (auto [i, tile] : llvm::enumerate(put.getTiles())) {
     if (!contains(tile))
       continue;
@@ -63,6 +61,12 @@ bool PartialSums::followPut(PutOp put) {
         cast<RankedTensorType>(channel.getChannel().getType().getTiles()[i]);
     if (!held.getElementType().isF32())
       return false;
+    // Who gets it across blocks gets the sum of theirs.
+    if (channel.getAcross()) {
+      if (held.getRank() != 1)
+        return false;
+      continue;
+    }
     for (Operation *user : channel->getUsers())
       if (auto get = dyn_cast<GetOp>(user))
         summands.insert(get.getTiles()[i]);

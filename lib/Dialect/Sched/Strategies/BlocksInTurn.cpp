@@ -69,6 +69,30 @@ bool sched::takeTurns(RolePlan &plan, Grid &grid, StringRef pass) {
   }
   grid.cluster = true;
   for (unsigned role = 1; role < plan.getRoles().size(); ++role)
-    plan.setInTurn(role);
+    plan.setInTurn(role, grid.split);
   return true;
+}
+
+/// True if blocks of a cluster can send each other all that role `number` of
+/// `plan` makes, and whose turn it is gets what each of them has a summand of.
+static bool canTurn(const RolePlan &plan, unsigned number) {
+  return llvm::all_of(plan.getChannels(), [&](const PlannedChannel &channel) {
+    if (channel.filler == number)
+      return canSend(channel);
+    bool isOfParts = channel.filler &&
+                     plan.getRoles()[*channel.filler].divided &&
+                     llvm::is_contained(channel.readers, number);
+    return !isOfParts || (channel.isVector && channel.isReadBy(number));
+  });
+}
+
+unsigned sched::takeTurnsBeside(RolePlan &plan, int64_t blocks) {
+  unsigned turned = 0;
+  for (unsigned role = 1; role < plan.getRoles().size(); ++role) {
+    if (plan.getRoles()[role].divided || !canTurn(plan, role))
+      continue;
+    plan.setInTurn(role, blocks);
+    ++turned;
+  }
+  return turned;
 }

@@ -24,6 +24,11 @@ namespace mlir::wyvern::sched {
 /// other what these make.
 bool takeTurns(RolePlan &plan, Grid &grid, StringRef pass);
 
+/// Lets the `blocks` blocks of a cluster, which divide the first role of `plan`
+/// and some of the others, do the chunks of the rest in turn, but for a role
+/// whose tiles they cannot send each other. Returns how many roles they do so.
+unsigned takeTurnsBeside(RolePlan &plan, int64_t blocks);
+
 } // namespace mlir::wyvern::sched
 
 #endif // WYVERN_LIB_DIALECT_SCHED_STRATEGIES_BLOCKSINTURN_H

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlocksInTurn.h"
 #include "ChannelOrder.h"
 #include "DividedMap.h"
 #include "HeadPairs.h"
@@ -152,7 +153,7 @@ static int64_t countBytes(const PlannedChannel &channel, KernelOp kernel,
                           const DividedMap *divided) {
   int64_t bytes = 0;
   for (Type type : channel.types)
-    bytes += countBytes(cast<RankedTensorType>(type));
+    bytes += channel.summands * countBytes(cast<RankedTensorType>(type));
   for (unsigned in : channel.ins)
     bytes += countBytes(getLoadedType(kernel, kernel.getInArgs()[in])) /
              (divided ? divided->countParts(channel, in) : 1);
@@ -321,13 +322,17 @@ private:
     if (std::string why = checkRegisters(program, roles); !why.empty())
       return decline(why);
     RolePlan plan(program, roles, /*apart=*/true);
-    if (loadRegisters)
+    if (loadRegisters) {
       plan.setPutsAtOnce();
+      plan.joinLoadedVectors();
+    }
     std::optional<DividedMap> divided;
     if (cluster) {
       divided.emplace(plan, kClusterBlocks);
       if (std::string why = divided->divide(plan); !why.empty())
         return decline(why);
+      if (inTurn && loadRegisters)
+        numInTurn += takeTurnsBeside(plan, kClusterBlocks);
     }
     delta::ChunkMapOp map = program.getMap();
     OpBuilder builder(map);
@@ -347,6 +352,7 @@ private:
                      std::to_string(missing) +
                      " bytes of shared memory more than a block has");
     }
+    plan.loadForFirstPut();
     RoleWriter(builder, plan, kernel, loadRegisters).write();
     replaceFused(program, tensors, kernel);
     ++numFused;

@@ -80,11 +80,116 @@ Source RolePlan::getSource(Value operand, unsigned role) const {
 // What crosses
 //===----------------------------------------------------------------------===//
 
-void RolePlan::setInTurn(unsigned role) {
+bool RolePlan::areSummandsFor(const PlannedChannel &channel,
+                              unsigned role) const {
+  return channel.filler && roles[*channel.filler].divided && channel.isVector &&
+         channel.isReadBy(role);
+}
+
+void RolePlan::joinSummands(unsigned role, int64_t blocks) {
+  PlannedChannel *first = nullptr;
+  for (PlannedChannel &channel : channels) {
+    if (!areSummandsFor(channel, role))
+      continue;
+    if (!first || first->filler != channel.filler) {
+      first = &channel;
+      channel.across = true;
+      channel.summands = blocks;
+      continue;
+    }
+    llvm::append_range(first->values, channel.values);
+    llvm::append_range(first->types, channel.types);
+    channel.values.clear();
+  }
+  llvm::erase_if(channels, [](const PlannedChannel &channel) {
+    return channel.filler && channel.values.empty();
+  });
+  for (const PlannedChannel &channel : channels)
+    if (areSummandsFor(channel, role))
+      makeFirst(channel.values, *channel.filler);
+}
+
+void RolePlan::makeFirst(ArrayRef<Value> values, unsigned role) {
+  llvm::SetVector<Operation *> needed;
+  auto add = [&](Value value) {
+    Value made = program.resolve(value).value;
+    Operation *def = made ? made.getDefiningOp() : nullptr;
+    if (llvm::is_contained(roles[role].ops, def))
+      needed.insert(def);
+  };
+  llvm::for_each(values, add);
+  for (size_t i = 0; i < needed.size(); ++i)
+    llvm::for_each(needed[i]->getOperands(), add);
+  llvm::stable_sort(roles[role].ops, [&](Operation *a, Operation *b) {
+    return needed.contains(a) && !needed.contains(b);
+  });
+}
+
+void RolePlan::joinLoadedVectors() {
+  auto isOfVectors = [&](const PlannedChannel &channel) {
+    return !channel.filler && llvm::all_of(channel.ins, [&](unsigned in) {
+      return countDims({Value(), in, Type()}) == 1;
+    });
+  };
+  PlannedChannel *first = llvm::find_if(channels, isOfVectors);
+  if (first == channels.end())
+    return;
+  for (PlannedChannel *channel = std::next(first); channel != channels.end();
+       ++channel) {
+    if (!isOfVectors(*channel))
+      continue;
+    llvm::append_range(first->ins, channel->ins);
+    llvm::append_range(first->readers, channel->readers);
+    channel->ins.clear();
+  }
+  llvm::sort(first->readers);
+  first->readers.erase(llvm::unique(first->readers), first->readers.end());
+  llvm::erase_if(channels, [](const PlannedChannel &channel) {
+    return !channel.filler && channel.ins.empty();
+  });
+}
+
+void RolePlan::findChannels(const Source &source, unsigned role,
+                            llvm::SmallSetVector<unsigned, 8> &numbers) const {
+  Operation *def = source.value ? source.value.getDefiningOp() : nullptr;
+  if (def && program.isFree(def)) {
+    for (Value operand : def->getOperands())
+      findChannels(getSource(operand, role), role, numbers);
+    return;
+  }
+  if (auto place = findChannel(source, role))
+    numbers.insert(place->first);
+}
+
+void RolePlan::loadForFirstPut() {
+  auto *turned =
+      llvm::find_if(roles, [](const PlannedRole &role) { return role.inTurn; });
+  if (turned == roles.end())
+    return;
+  unsigned role = turned - roles.begin();
+  auto isPut = [&](Operation *op) {
+    return llvm::any_of(channels, [&](const PlannedChannel &channel) {
+      return channel.filler == role &&
+             llvm::is_contained(channel.values, op->getResult(0));
+    });
+  };
+  llvm::SmallSetVector<unsigned, 8> needed;
+  for (Operation *op : turned->ops) {
+    for (Value operand : op->getOperands())
+      findChannels(getSource(operand, role), role, needed);
+    if (isPut(op))
+      break;
+  }
+  for (unsigned number : needed)
+    channels[number].isFirst = true;
+}
+
+void RolePlan::setInTurn(unsigned role, int64_t blocks) {
   roles[role].inTurn = true;
   for (PlannedChannel &channel : channels)
     if (channel.filler == role)
       channel.across = true;
+  joinSummands(role, blocks);
 }
 
 void RolePlan::addUse(const Source &source, unsigned role) {

@@ -11,6 +11,8 @@
 
 #include "wyvern/Dialect/Sched/IR/Sched.h"
 
+#include "llvm/ADT/SetVector.h"
+
 namespace mlir::wyvern::sched {
 
 /// A role to be: its warps, and the operations that it computes.
@@ -41,7 +43,9 @@ struct PlannedChannel {
   /// it; nothing where a role of its own loads them.
   std::optional<unsigned> host = std::nullopt;
   int64_t ahead = 0;
-  bool across = false; ///< the blocks of a cluster
+  bool isFirst = false; ///< of what that role loads, before all else
+  bool across = false;  ///< the blocks of a cluster
+  int64_t summands = 1; ///< of each tile: of each block one
 
   /// True if role `role` and no other reads it.
   bool isReadBy(unsigned role) const { return readers == ArrayRef(role); }
@@ -65,13 +69,22 @@ public:
   /// Says that each block of a cluster does a part of role `role`.
   void setDivided(unsigned role) { roles[role].divided = true; }
 
-  /// Says that the blocks of a cluster do the chunks of role `role` in turn,
-  /// and send each other what it puts.
-  void setInTurn(unsigned role);
+  /// Says that the `blocks` blocks of a cluster do the chunks of role `role` in
+  /// turn, and send each other what it puts. Vectors that it gets from divided
+  /// roles, of which each block has a summand, come across them, all at once.
+  void setInTurn(unsigned role, int64_t blocks);
 
   /// Says that registers do for tiles that are put and summed: who waits for
   /// one does not wait for its sums.
   void setPutsAtOnce() { putsAtOnce = true; }
+
+  /// Lets all vectors that are loaded come at once: each channel is waited for,
+  /// and filled, by instructions of its own.
+  void joinLoadedVectors();
+
+  /// Lets what a role in turn needs for the first tile that it puts be loaded
+  /// before all else: other blocks wait for that tile too.
+  void loadForFirstPut();
 
   /// Says how matrices leave all roles.
   void setStores(PlannedRole::Stores stores) {
@@ -114,6 +127,16 @@ private:
   void addUses();
   void addUse(const FusedProgram::Source &source, unsigned role);
   void groupUses();
+  /// Adds the numbers of the channels that `source` comes to `role` through, as
+  /// it is or in parts, to `numbers`.
+  void findChannels(const FusedProgram::Source &source, unsigned role,
+                    llvm::SmallSetVector<unsigned, 8> &numbers) const;
+  /// True for the vectors that a divided role puts for `role` alone.
+  bool areSummandsFor(const PlannedChannel &channel, unsigned role) const;
+  /// Lets such channels be one, across `blocks` blocks.
+  void joinSummands(unsigned role, int64_t blocks);
+  /// Lets `role` make `values`, and what they are made of, before all else.
+  void makeFirst(ArrayRef<Value> values, unsigned role);
   /// Returns the dimensions of a loaded tile.
   int64_t countDims(const FusedProgram::Source &source) const;
 

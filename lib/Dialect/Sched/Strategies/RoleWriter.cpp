@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <algorithm>
 #include <map>
 
 using namespace mlir;
@@ -83,8 +84,12 @@ void RoleWriter::addLoadRoles() {
   for (auto [number, channel] : llvm::enumerate(plan.getChannels()))
     if (!channel.filler)
       loaded[channel.host].push_back(number);
-  for (const auto &[host, numbers] : loaded)
+  for (auto &[host, numbers] : loaded) {
+    std::stable_partition(numbers.begin(), numbers.end(), [&](unsigned number) {
+      return plan.getChannels()[number].isFirst;
+    });
     addLoadRole(numbers, host);
+  }
 }
 
 void RoleWriter::addLoadRole(ArrayRef<unsigned> numbers,

@@ -19,7 +19,8 @@ bool isSum(Operation *op);
 /// The values of which each block of a cluster has a *summand*: what a divided
 /// role sums over the dimension that it has a part of, and what is made of such
 /// values by operations that keep sums, as the gradient of a gate is. The sum
-/// of all blocks' summands is the value.
+/// of all blocks' summands is the value: a vector that is stored, or got out of
+/// a channel across the blocks, is that.
 class PartialSums {
 public:
   /// Follows `op`, whose operands have been followed; `isOverParts` if it sums

@@ -284,6 +284,20 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     %sum = arith.subf %rows, %columns : tensor<64xf32>
     ```
 
+    The blocks do the chunks of that role in turn (`in-turn`), and send each other the tiles.
+    What they have summands of, the rows' sums of a gradient of a gate, goes to whose turn it
+    is:
+
+    ```mlir
+    %sums = sched.channel depth 2 fill warps across : <tensor<64xf32>, tensor<64xf32>>
+    %pairs = sched.channel depth 2 fill warps across : <tensor<64x64xbf16>>
+    sched.role "map" warps 4 registers 144 divided { ... }
+    sched.role "map1" warps 4 registers 144 in_turn { ... }
+    ```
+
+    The divided role makes these vectors before all else that it does. All vectors of a chunk
+    are loaded into one channel, and what the first tile of pairs is made of is loaded first.
+
     A map behind these that sums an out over pairs of heads, as for two value heads that
     share a key head, is done with: the blocks of such a pair are a cluster, and hand each
     other half of what they store, if there is room for that. Of what the chain reads
@@ -316,6 +330,8 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
   let options = [
     Option<"cluster", "cluster", "bool", "false",
            "two blocks a head and sequence, which are a cluster: for few of them">,
+    Option<"inTurn", "in-turn", "bool", "true",
+           "blocks of a cluster do the chunks of the role of pairs in turn">,
     Option<"sumPairs", "sum-pairs", "bool", "true",
            "sums over pairs of heads in the kernel, where there is room">
   ];
@@ -324,7 +340,8 @@ def FuseBackwardPass : Pass<"sched-fuse-backward", "::mlir::func::FuncOp"> {
     Statistic<"numPairSums", "pair-sums",
               "outs that blocks of a pair of heads sum in the place of a map">,
     Statistic<"numJoined", "joined-sums",
-              "tiles of pairs added to others before their rows and columns are summed">
+              "tiles of pairs added to others before their rows and columns are summed">,
+    Statistic<"numInTurn", "in-turn", "roles that the blocks of a cluster do in turn">
   ];
   let dependentDialects = ["::mlir::wyvern::sched::SchedDialect"];
 }

@@ -55,6 +55,7 @@ private:
                               BringFn bring);
   FailureOr<Held> lowerAlone(ValueRange held);
   LogicalResult lowerShared(ArrayRef<Value> loaded);
+  LogicalResult lowerOnly(ArrayRef<Value> loaded);
   LogicalResult lowerSeveral(ArrayRef<Value> loaded);
   FailureOr<Held> lowerOne(ValueRange held);
   FailureOr<Held> lowerDraft(ValueRange held);

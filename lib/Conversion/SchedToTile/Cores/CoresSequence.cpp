@@ -257,6 +257,15 @@ LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
   auto ifOp = scf::IfOp::create(builder, loc, isStep, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard inside(builder);
   builder.setInsertionPointToStart(ifOp.thenBlock());
+  if (failed(lowerOnly(loaded)))
+    return failure();
+  builder.setInsertionPointToStart(ifOp.elseBlock());
+  return lowerSeveral(loaded);
+}
+
+/// Goes through the only token of a call, from what is loaded to what is stored
+/// behind it.
+LogicalResult CoresKernel::lowerOnly(ArrayRef<Value> loaded) {
   isAddressedFirst = hasFewElements();
   FailureOr<Held> last = lowerOne(widenAll(loaded));
   if (failed(last))
@@ -264,8 +273,7 @@ LogicalResult CoresKernel::lowerShared(ArrayRef<Value> loaded) {
   storeFinals(*last);
   isAddressedFirst = false;
   lastWindows.clear();
-  builder.setInsertionPointToStart(ifOp.elseBlock());
-  return lowerSeveral(loaded);
+  return success();
 }
 
 /// Goes through several tokens, or none.

@@ -93,14 +93,7 @@ LogicalResult CoresKernel::lowerStep() {
 LogicalResult CoresKernel::lowerCounting() {
   Held loaded = loadState();
   setHint(loaded.front(), tile::kAskedFirstAttr);
-  isAddressedFirst = true;
-  FailureOr<Held> last = lowerOne(widenAll(loaded));
-  if (failed(last))
-    return failure();
-  storeFinals(*last);
-  isAddressedFirst = false;
-  lastWindows.clear();
-  return success();
+  return lowerOnly(loaded);
 }
 
 /// Stores what the sequence starts from, where its token does not count.

@@ -76,6 +76,8 @@ void populateSpreadPatterns(LLVMTypeConverter &converter,
                             RewritePatternSet &patterns);
 void populateElementwisePatterns(LLVMTypeConverter &converter,
                                  RewritePatternSet &patterns);
+void populateFunctionPatterns(LLVMTypeConverter &converter,
+                              RewritePatternSet &patterns);
 
 /// exp(x) = 2^(x log2 e) by ex2.approx.ftz (PTX ISA 9.7.3.21; 2 ulp): llvm.exp
 /// has no NVPTX lowering and libdevice is slower.

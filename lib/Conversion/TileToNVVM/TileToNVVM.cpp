@@ -63,6 +63,7 @@ struct ConvertTileToNVVM
     populateSpreadPatterns(converter, patterns);
     populateSpreadRowsPatterns(converter, patterns);
     populateElementwisePatterns(converter, patterns);
+    populateFunctionPatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
 
     ConversionTarget target(*context);
